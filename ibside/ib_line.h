@@ -69,7 +69,7 @@ struct ib_gw_line {
 	struct ib_interval ooo[4]; /* placed beyond rx_prod; written before the SACK that names them */
 	uint32_t epoch;	   /* gateway's epoch on this host */
 	uint32_t rsvd0;
-	uint64_t rsvd[5];
+	uint64_t rsvd[6];
 };
 static_assert(sizeof(struct ib_gw_line) == 192, "three cache lines");
 

@@ -92,7 +92,7 @@ struct ib_req {
 	uint64_t rx_prod;  /* bytes already in the receive ring (up to rcv_nxt) */
 	uint64_t rx_cons;  /* of which the program has taken */
 };
-static_assert(sizeof(struct ib_req) == 136, "wire format");
+static_assert(sizeof(struct ib_req) == 128, "wire format");
 
 /** AccelGrant. */
 struct ib_grant {

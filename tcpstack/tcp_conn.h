@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp_conn.h - memory layout of one connection of the payload-free TCP core.
+ *
+ * The owner embeds struct tcp_conn by value, so that one allocation holds a
+ * whole connection. Only the core writes it; the members marked (readable) may
+ * be read by the owner for display. Sequence numbers are host byte order,
+ * modulo 2^32; ranges are half-open. Members are grouped by mechanism; the
+ * file that owns a group is named above it.
+ */
+#ifndef TCPSTACK_TCP_CONN_H
+#define TCPSTACK_TCP_CONN_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TCP_SACKED_MAX 8 /* SACKed ranges the sender remembers; more are forgotten, safely */
+#define TCP_READY_MAX  3 /* disjoint ranges of ready, unsent payload; more are asked for again */
+
+/** Loss recovery states (tcp_recovery.c). */
+#define TCP_FOREACH_RECOVERY(_)                                        \
+	_(OPEN, "open")		/* nothing is known to be lost */      \
+	_(RECOVERY, "recovery") /* fast recovery, RFC 6675 with PRR */ \
+	_(LOSS, "loss")		/* after a retransmission timeout, RFC 5681 section 3.1 */
+
+enum tcp_recovery_state {
+#define _(sym, name) TCP_R_##sym,
+	TCP_FOREACH_RECOVERY(_)
+#undef _
+		TCP_R_COUNT
+};
+
+/** What the one sender timer waits for (tcp_timer.c). */
+#define TCP_FOREACH_TIMER(_)                                         \
+	_(NONE, "none")                                              \
+	_(RTO, "rto")		  /* RFC 6298 */                     \
+	_(TLP, "tail-loss-probe") /* RFC 8985 section 7 */           \
+	_(REO, "reordering")	  /* RFC 8985 section 6.2, step 5 */ \
+	_(PERSIST, "persist")	  /* RFC 9293 section 3.8.6.1 */     \
+	_(TIME_WAIT, "time-wait") /* RFC 9293 section 3.6.1 */
+
+enum tcp_timer_kind {
+#define _(sym, name) TCP_T_##sym,
+	TCP_FOREACH_TIMER(_)
+#undef _
+		TCP_T_COUNT
+};
+
+/** Counters of one connection since its import; cumulative, never reset. */
+struct tcp_stats {
+	uint64_t bytes_out;	 /* payload bytes emitted, retransmissions not counted */
+	uint64_t bytes_in;	 /* payload bytes accepted in order */
+	uint32_t segs_out;	 /* segments emitted, each one of a run counted */
+	uint32_t segs_in;	 /* segments given to tcp_input() */
+	uint32_t retx_segs;	 /* segments emitted again */
+	uint32_t rto_count;	 /* retransmission timeouts */
+	uint32_t recoveries;	 /* fast recoveries entered */
+	uint32_t undone;	 /* recoveries and timeouts found spurious and undone */
+	uint32_t dup_acks;	 /* duplicate ACKs received */
+	uint32_t dsacks;	 /* duplicate SACK blocks received */
+	uint32_t probes;	 /* zero-window probes and tail loss probes sent */
+	uint32_t challenge_acks; /* ACKs sent for doubtful segments, RFC 5961 */
+};
+
+/** One connection. */
+struct tcp_conn {
+	const struct tcp_cfg *cfg; /* tunables, shared, outlives the connection */
+	const struct tcp_ops *ops; /* actions, shared, outlives the connection */
+	uint64_t t_snd;		   /* when the sender timer is due, TCP_NEVER: not armed */
+	uint64_t t_ack;		   /* when the delayed ACK is due, TCP_NEVER: not armed */
+
+	/* Connection as a whole: tcp.c, tcp_close.c */
+	uint8_t state;		  /* (readable) enum tcp_state */
+	uint8_t timer;		  /* (readable) enum tcp_timer_kind of t_snd */
+	uint8_t snd_wscale;	  /* shift for windows received */
+	uint8_t rcv_wscale;	  /* shift for windows sent */
+	uint16_t mss;		  /* (readable) payload per segment before options */
+	uint16_t rcv_mss;	  /* largest segment seen from the client, for delayed ACKs */
+	bool wscale_ok : 1;	  /* window scaling in use */
+	bool sack_ok : 1;	  /* SACK in use */
+	bool ts_ok : 1;		  /* timestamps in use */
+	bool ts_recent_valid : 1; /* ts_recent is known */
+	bool fin_wanted : 1;	  /* tcp_shutdown() was called */
+	bool fin_sent : 1;	  /* our FIN is inside snd_nxt */
+	bool fin_rcvd : 1;	  /* the client's FIN is inside rcv_nxt */
+	bool fin_known : 1;	  /* the client's FIN was seen, at fin_seq */
+	bool fin_placed : 1;	  /* the client's FIN is inside rcv_placed */
+	bool quiesced : 1;	  /* nothing new is sent any more */
+	bool drained : 1;	  /* TCP_E_DRAINED was told */
+	bool failed : 1;	  /* payload cannot be had: nothing more is sent */
+	bool rst_due : 1;	  /* RST is to be sent at the next tcp_output() */
+	bool ack_now : 1;	  /* ACK is due */
+	bool ack_on_place : 1;	  /* ACK is due at once when everything accepted is placed */
+	bool probe_due : 1;	  /* zero-window probe is due */
+	bool tlp_due : 1;	  /* tail loss probe is due */
+	bool tlp_out : 1;	  /* a tail loss probe is unanswered */
+	bool cwnd_limited : 1;	  /* cwnd was what kept us from sending, since the last ACK */
+	bool rewant : 1;	  /* readiness was forgotten: ask for the gaps again */
+	bool retx_rewant : 1;	  /* the same for the retransmission's payload */
+	bool una_retx : 1;	  /* the segment at snd_una was retransmitted, see retx_mark */
+	bool undo_ok : 1;	  /* undo_* hold the state before the reduction */
+	bool rtt_timing : 1;	  /* rtt_seq is being timed */
+	bool new_recovery : 1;	  /* fast recovery has not retransmitted its first segment */
+	bool epoch_valid : 1;	  /* CUBIC's epoch has begun */
+
+	/* Sender: tcp_output.c, tcp_window.c */
+	uint32_t snd_una;   /* (readable) oldest unacknowledged */
+	uint32_t snd_nxt;   /* (readable) next to send; retransmission never moves it back */
+	uint32_t snd_avail; /* (readable) end of the bytes produced */
+	uint32_t snd_wnd;   /* (readable) the client's window, bytes */
+	uint32_t snd_wl1;   /* SND.WL1 */
+	uint32_t snd_wl2;   /* SND.WL2 */
+	uint32_t max_wnd;   /* largest snd_wnd seen */
+	uint32_t sent_ms;   /* when payload was last emitted */
+	uint32_t alive_ms;  /* when the client last made progress, for the user timeout */
+
+	/* Payload wanted and ready: tcp_payload.c */
+	uint32_t want_nxt;		       /* end of what was wanted; [snd_nxt, want_nxt) */
+	struct tcp_range ready[TCP_READY_MAX]; /* ready and unsent, ascending */
+	uint32_t rx_start;		       /* retransmission wanted: [rx_start, rx_end) */
+	uint32_t rx_end;		       /* equal to rx_start: none */
+	uint32_t rx_ready;		       /* [rx_start, rx_ready) of it is ready */
+
+	/* Sender's scoreboard and recovery: tcp_sack.c, tcp_recovery.c */
+	struct tcp_range sacked[TCP_SACKED_MAX]; /* SACKed, above snd_una, ascending */
+	uint32_t lost_edge;			 /* un-SACKed bytes below it are deemed lost */
+	uint32_t high_rxt;			 /* lost bytes below it have been retransmitted */
+	uint32_t recover;			 /* recovery ends when snd_una reaches it */
+	uint32_t retx_mark;			 /* snd_nxt when snd_una was retransmitted */
+	uint32_t prr_delivered;			 /* RFC 6937, bytes */
+	uint32_t prr_out;			 /* RFC 6937, bytes */
+	uint32_t prr_flight;			 /* RecoverFS of RFC 6937, bytes */
+	uint32_t undo_cwnd;			 /* cwnd before the reduction */
+	uint32_t undo_ssthresh;			 /* ssthresh before the reduction */
+	uint32_t undo_tsval;			 /* timestamp of the first retransmission */
+	uint8_t n_ready;			 /* used entries of ready[] */
+	uint8_t n_sacked;			 /* used entries of sacked[] */
+	uint8_t recovery;			 /* (readable) enum tcp_recovery_state */
+	uint8_t dup_acks;			 /* consecutive duplicate ACKs, saturating */
+	uint8_t reo_mult;			 /* reordering tolerance, 1 and more */
+	uint8_t backoff;			 /* (readable) consecutive timeouts */
+	uint8_t n_ooo;				 /* used entries of ooo[] */
+	uint8_t n_ooo_placed;			 /* used entries of ooo_placed[] */
+
+	/* Congestion control: tcp_cubic.c; bytes, milliseconds */
+	uint32_t cwnd;	      /* (readable) congestion window */
+	uint32_t ssthresh;    /* (readable) slow start threshold, UINT32_MAX: none */
+	uint32_t w_max;	      /* window before the last reduction */
+	uint32_t w_est;	      /* what Reno would have */
+	uint32_t w_est_acked; /* acknowledged bytes not yet turned into w_est */
+	uint32_t cwnd_prior;  /* cwnd at the last reduction */
+	uint32_t epoch_ms;    /* start of the epoch */
+	uint32_t k_ms;	      /* K: time from epoch to w_max */
+
+	/* Round-trip time: tcp_rtt.c */
+	uint32_t srtt_us;   /* (readable) smoothed RTT, 0: not measured */
+	uint32_t rttvar_us; /* (readable) its variation */
+	uint32_t rtt_seq;   /* end of the segment being timed */
+	uint32_t rtt_us;    /* when it was sent, low 32 bits */
+
+	/* Receiver: tcp_input.c, tcp_ooo.c, tcp_ack.c */
+	uint32_t rcv_nxt;			   /* (readable) accepted: next in-order */
+	uint32_t rcv_placed;			   /* (readable) placed: what an ACK may say */
+	uint32_t rcv_acked;			   /* last ACK sent, Last.ACK.sent of RFC 7323 */
+	uint32_t rcv_edge;			   /* (readable) right edge promised */
+	uint32_t rcv_room;			   /* right edge of the server's ring */
+	uint32_t rcv_max;			   /* largest window the ring ever had */
+	uint32_t fin_seq;			   /* sequence number of the client's FIN */
+	struct tcp_range ooo[TCP_MAX_SACK];	   /* accepted beyond rcv_nxt, recent first */
+	struct tcp_range ooo_placed[TCP_MAX_SACK]; /* those of them that are placed */
+	struct tcp_range dsack;			   /* duplicate to report, RFC 2883; empty: none */
+	uint8_t quick;				   /* ACKs still to be sent without delay */
+	uint8_t dup_due;       /* duplicate ACKs owed to a client without SACK */
+	uint8_t n_challenge;   /* challenge ACKs sent in this interval */
+	uint32_t challenge_ms; /* start of the interval */
+
+	/* Timestamps: tcp_time.c */
+	uint32_t ts_off;    /* TSval = ts_off + milliseconds */
+	uint32_t ts_recent; /* TS.Recent */
+	uint32_t ts_age_ms; /* when ts_recent was updated */
+
+	struct tcp_stats stats; /* (readable) */
+};
+
+static_assert(sizeof(struct tcp_conn) <= 512, "one connection must stay small");
+
+#endif

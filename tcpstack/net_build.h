@@ -58,7 +58,8 @@ size_t net_build_arp_request(uint8_t *buf, size_t room, const uint8_t mac[6],
 size_t net_build_na(uint8_t *buf, size_t room, const uint8_t *req, const struct net_pkt *p,
 		    const uint8_t mac[6]);
 
-/** Neighbour solicitation for `target` (RFC 4861 section 7.2.2). dst_mac NULL: solicited-node multicast. */
+/** Neighbour solicitation for `target` (RFC 4861 section 7.2.2). dst_mac NULL: solicited-node
+ * multicast. */
 size_t net_build_ns(uint8_t *buf, size_t room, const uint8_t mac[6], const struct net_addr *self,
 		    const struct net_addr *target, const uint8_t *dst_mac, uint16_t vlan);
 
@@ -68,17 +69,21 @@ size_t net_build_echo_reply(uint8_t *buf, size_t room, const uint8_t *req, uint3
 
 /** What an ARP or ND frame says about a neighbour. */
 struct net_neigh_info {
-	bool is_request;	 /* asks for `target` (ARP request or NS) */
-	bool has_sender;	 /* sender and sender_mac are valid (not a probe) */
-	struct net_addr sender;	 /* whose MAC this is */
-	struct net_addr target;	 /* address asked for (requests) or announced (NA) */
-	uint8_t sender_mac[6];	 /* from the ARP body or the link-layer option */
+	bool is_request;	/* asks for `target` (ARP request or NS) */
+	bool has_sender;	/* sender and sender_mac are valid (not a probe) */
+	struct net_addr sender; /* whose MAC this is */
+	struct net_addr target; /* address asked for (requests) or announced (NA) */
+	uint8_t sender_mac[6];	/* from the ARP body or the link-layer option */
 };
 
-/** Reads an ARP frame, NS or NA accepted by net_parse(). 0, or EINVAL when it is none or malformed. */
+/** Reads an ARP frame, NS or NA accepted by net_parse(). 0, or EINVAL when it is none or malformed.
+ */
 int net_neigh_read(const uint8_t *frame, const struct net_pkt *p, struct net_neigh_info *info);
 
-/** A bare RST (RFC 9293 section 3.10.7.1) answering segment *seg of flow *f. */
+/**
+ * A bare RST (RFC 9293 section 3.10.7.1) answering segment *seg of flow *f, checksums complete.
+ * 0 when *seg is itself a RST.
+ */
 size_t net_build_rst(uint8_t *buf, size_t room, const struct net_l2 *l2, const struct net_flow *f,
 		     const struct tcp_seg *seg);
 

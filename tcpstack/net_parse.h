@@ -10,30 +10,30 @@
 #include "tcpstack/net_flow.h"
 #include "tcpstack/tcp.h"
 
-#define NET_ETHERTYPE_IP4 0x0800
-#define NET_ETHERTYPE_ARP 0x0806
-#define NET_ETHERTYPE_IP6 0x86dd
+#define NET_ETHERTYPE_IP4  0x0800
+#define NET_ETHERTYPE_ARP  0x0806
+#define NET_ETHERTYPE_IP6  0x86dd
 #define NET_ETHERTYPE_VLAN 0x8100
 
-#define NET_FOREACH_PERR(_)                                                                        \
-	_(OK, "ok")                                                                                \
-	_(RUNT, "runt-frame")                                                                      \
-	_(ETHERTYPE, "unknown-ethertype")                                                          \
-	_(IP_VERSION, "bad-ip-version")                                                            \
-	_(IP_HLEN, "bad-ip-header-length")                                                         \
-	_(IP_LEN, "bad-ip-length")                                                                 \
-	_(IP_CSUM, "bad-ip-checksum")                                                              \
-	_(IP_ADDR, "bad-ip-address")	/* loopback, multicast or unspecified source */            \
-	_(IP6_EXT, "bad-ipv6-extension")                                                           \
-	_(ARP, "bad-arp")                                                                          \
-	_(ICMP_LEN, "bad-icmp-length")                                                             \
-	_(ICMP_CSUM, "bad-icmp-checksum")                                                          \
-	_(UDP_LEN, "bad-udp-length")                                                               \
-	_(UDP_CSUM, "bad-udp-checksum")                                                            \
-	_(TCP_HLEN, "bad-tcp-header-length")                                                       \
-	_(TCP_OPT, "bad-tcp-option")                                                               \
-	_(TCP_CSUM, "bad-tcp-checksum")                                                            \
-	_(TCP_FLAGS, "bad-tcp-flags")                                                              \
+#define NET_FOREACH_PERR(_)                                                          \
+	_(OK, "ok")                                                                  \
+	_(RUNT, "runt-frame")                                                        \
+	_(ETHERTYPE, "unknown-ethertype")                                            \
+	_(IP_VERSION, "bad-ip-version")                                              \
+	_(IP_HLEN, "bad-ip-header-length")                                           \
+	_(IP_LEN, "bad-ip-length")                                                   \
+	_(IP_CSUM, "bad-ip-checksum")                                                \
+	_(IP_ADDR, "bad-ip-address") /* loopback, multicast or unspecified source */ \
+	_(IP6_EXT, "bad-ipv6-extension")                                             \
+	_(ARP, "bad-arp")                                                            \
+	_(ICMP_LEN, "bad-icmp-length")                                               \
+	_(ICMP_CSUM, "bad-icmp-checksum")                                            \
+	_(UDP_LEN, "bad-udp-length")                                                 \
+	_(UDP_CSUM, "bad-udp-checksum")                                              \
+	_(TCP_HLEN, "bad-tcp-header-length")                                         \
+	_(TCP_OPT, "bad-tcp-option")                                                 \
+	_(TCP_CSUM, "bad-tcp-checksum")                                              \
+	_(TCP_FLAGS, "bad-tcp-flags")                                                \
 	_(TCP_PORT, "bad-tcp-port")
 
 /** Why a frame was refused. */
@@ -41,28 +41,28 @@ enum net_perr {
 #define _(sym, name) NET_PERR_##sym,
 	NET_FOREACH_PERR(_)
 #undef _
-	NET_PERR_COUNT
+		NET_PERR_COUNT
 };
 
 /** Where everything is in a frame. Offsets are bytes from the start of the frame. */
 struct net_pkt {
-	uint16_t ethertype;	 /* host byte order, after the tag */
-	uint16_t vlan;		 /* 802.1Q VID, 0 when untagged */
-	uint16_t l3_off;	 /* IP or ARP header */
-	uint16_t l4_off;	 /* transport header; 0 when there is none to look at */
-	uint32_t payload_off;	 /* first byte after the transport header */
-	uint32_t payload_len;	 /* by the IP length, Ethernet padding excluded */
-	uint32_t frame_len;	 /* bytes that belong to the packet, padding excluded */
-	uint8_t proto;		 /* IP protocol after extension headers */
-	uint8_t ttl;		 /* TTL or hop limit */
-	uint8_t ecn;		 /* ECN bits of the IP header */
-	bool is_v6;		 /* IPv6 */
-	bool fragment;		 /* any fragment; l4_off is 0 unless it is the first */
-	bool eth_mcast;		 /* group bit of the destination MAC */
-	struct net_addr src;	 /* IP source (sender protocol address for ARP) */
-	struct net_addr dst;	 /* IP destination (target protocol address for ARP) */
-	uint16_t sport;		 /* TCP/UDP, network byte order, 0 otherwise */
-	uint16_t dport;		 /* TCP/UDP, network byte order, 0 otherwise */
+	uint16_t ethertype;   /* host byte order, after the tag */
+	uint16_t vlan;	      /* 802.1Q VID, 0 when untagged */
+	uint16_t l3_off;      /* IP or ARP header */
+	uint16_t l4_off;      /* transport header; 0 when there is none to look at */
+	uint32_t payload_off; /* first byte after the transport header */
+	uint32_t payload_len; /* by the IP length, Ethernet padding excluded */
+	uint32_t frame_len;   /* bytes that belong to the packet, padding excluded */
+	uint8_t proto;	      /* IP protocol after extension headers */
+	uint8_t ttl;	      /* TTL or hop limit */
+	uint8_t ecn;	      /* ECN bits of the IP header */
+	bool is_v6;	      /* IPv6 */
+	bool fragment;	      /* any fragment; l4_off is 0 unless it is the first */
+	bool eth_mcast;	      /* group bit of the destination MAC */
+	struct net_addr src;  /* IP source (sender protocol address for ARP) */
+	struct net_addr dst;  /* IP destination (target protocol address for ARP) */
+	uint16_t sport;	      /* TCP/UDP, network byte order, 0 otherwise */
+	uint16_t dport;	      /* TCP/UDP, network byte order, 0 otherwise */
 };
 
 /** Flags of net_parse(). */
@@ -75,7 +75,8 @@ struct net_pkt {
  */
 enum net_perr net_parse(const uint8_t *frame, uint32_t len, unsigned int flags, struct net_pkt *p);
 
-/** Describes the TCP segment of a frame that net_parse() accepted with proto 6. Options included. */
+/** Describes the TCP segment of a frame that net_parse() accepted with proto 6. Options included.
+ */
 enum net_perr net_parse_tcp(const uint8_t *frame, const struct net_pkt *p, struct tcp_seg *seg);
 
 /** Name of a reason. */

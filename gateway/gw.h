@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gw.h - the daemon's own structures: configuration, ports, attached hosts, workers.
+ *
+ * Theory of operation
+ *
+ * Threads. The control thread runs a libev loop: configuration, bootstrap socket for hosts
+ * (gw_fabric.c), control socket (gw_control.c). Each worker is a DPDK lcore thread that owns its
+ * receive and transmit queues, completion queue, queue pairs, connections, maps and timers, and
+ * shares nothing it writes. The control thread changes a worker's world only by gw_call(): a
+ * function that the worker runs between two bursts.
+ *
+ * One turn of a worker (gw_worker.c):
+ *
+ *	ports --rx burst--> gw_lan_rx() --accelerated flow?--> gw_accel_rx()  --> TCP core, WRITE
+ *				 `----native map---------> gw_native_to_fabric()
+ *	CQ ----ib_cq_poll--> native frame -> gw_native_from_fabric() -> port
+ *				   bounced frame -> gw_accel_bounced()
+ *			     message      -> gw_accel_msg()
+ *			     READ/WRITE done -> the connection
+ *	gw_accel_run(): connections with something due: tcp_output(), lines, messages
+ *	timers, gw_port_flush(), publish counters
+ *
+ * A worker without work sleeps in growing steps (gw_idle.c).
+ *
+ * Frames. A frame is one rte_mbuf (or a chain: header mbuf plus slices of a payload chunk).
+ * Functions named gw_..._rx take ownership of the mbuf they get; whoever drops it counts it.
+ */
+#ifndef GATEWAY_GW_H
+#define GATEWAY_GW_H
+
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "correlator/corr.h"
+#include "gateway/gw_stats.h"
+#include "ibside/ib.h"
+#include "tcpstack/net_build.h"
+#include "tcpstack/net_parse.h"
+#include "tcpstack/tcp.h"
+
+#define GW_MAX_WORKERS	16
+#define GW_MAX_PORTS	8
+#define GW_MAX_HOSTS	256
+#define GW_MAX_SERVICES 256
+#define GW_MAX_ADDRS	16 /* addresses of one port or server */
+#define GW_MAX_ARENAS	64 /* arenas of one host */
+#define GW_NAMELEN	64
+#define GW_BURST	32
+
+/** When a service's connections are accelerated; the names are host_shm.h's policies. */
+enum gw_accelerate {
+	GW_ACCEL_OFF,
+	GW_ACCEL_FIRST_SEND,
+	GW_ACCEL_ACCEPT,
+	GW_ACCEL_MIN_BYTES,
+};
+
+/** [port "lan0"] */
+struct gw_port_cfg {
+	char name[GW_NAMELEN];
+	char devargs[256];		    /* DPDK device: "net_af_packet0,iface=lan0" or a PCI address */
+	struct net_addr addr[GW_MAX_ADDRS]; /* the gateway's own addresses */
+	uint8_t plen[GW_MAX_ADDRS];	    /* prefix lengths, of 32 or 128 */
+	uint32_t n_addr;
+	struct net_addr next_hop4, next_hop6; /* default routers; zero: none */
+	uint16_t mtu;			    /* IP MTU */
+};
+
+/** [server "s1"] */
+struct gw_server_cfg {
+	char name[GW_NAMELEN];
+	char key[GW_NAMELEN];		    /* shared secret of the bootstrap */
+	struct net_addr addr[GW_MAX_ADDRS]; /* addresses it may serve */
+	uint32_t n_addr;
+	uint32_t max_accelerated;	    /* connections; UINT32_MAX: no limit of its own */
+};
+
+/** [service "web"] */
+struct gw_service_cfg {
+	char name[GW_NAMELEN];
+	struct net_addr addr;		/* server address; all zero: any */
+	uint16_t port;			/* host byte order; 0: any */
+	enum gw_accelerate accelerate;
+	uint32_t min_bytes;
+	uint32_t max_accelerated;	/* connections; UINT32_MAX: no limit */
+};
+
+/** The whole configuration file. */
+struct gw_cfg {
+	char name[GW_NAMELEN];	    /* [gateway] name */
+	char control[108];	    /* control socket path */
+	char eal[256];		    /* extra EAL arguments */
+	uint32_t workers;
+	uint32_t max_accelerated;   /* connections of the whole gateway */
+	uint32_t host_timeout_ms;   /* a lost host's clients are reset after this */
+	char device[64];	    /* [fabric] device, empty: first */
+	uint8_t dev_port;
+	uint8_t gid_index;
+	char listen[108];	    /* [fabric] bootstrap socket path */
+	struct gw_port_cfg port[GW_MAX_PORTS];
+	uint32_t n_port;
+	struct gw_server_cfg server[GW_MAX_HOSTS];
+	uint32_t n_server;
+	struct gw_service_cfg service[GW_MAX_SERVICES];
+	uint32_t n_service;
+};
+
+/** A client LAN port. */
+struct gw_port {
+	uint16_t id;		     /* DPDK port number */
+	uint16_t index;		     /* in gw.port[] */
+	struct rte_ether_addr mac;
+	const struct gw_port_cfg *cfg;
+	bool hw_csum;		     /* the device finishes TCP and IPv4 checksums */
+};
+
+/** One attached host as one worker uses it. Owned by the worker while attached. */
+struct gw_link {
+	struct gw_host *host;
+	struct gw_worker *worker;
+	struct ib_set set;   /* its RC queue pairs */
+	struct ibv_ah *ah;   /* towards its native queue pair */
+	bool up;	     /* both ends connected, set alive */
+	void *accel;	     /* acceleration's own per-link data, by gw_accel_link_up() */
+};
+
+/** States of a host, one gw_host_set_state() in gw_fabric.c. */
+enum gw_host_state {
+	GW_HOST_ABSENT,	  /* never seen, or forgotten */
+	GW_HOST_GREETING, /* hello received */
+	GW_HOST_UP,	  /* attached */
+	GW_HOST_LOST,	  /* bootstrap closed: its clients are kept for host_timeout_ms */
+};
+
+/** A configured server and what is attached for it. Index = server id in the maps. */
+struct gw_host {
+	uint32_t id;
+	const struct gw_server_cfg *cfg;
+	enum gw_host_state state;	    /* control thread */
+	uint64_t epoch;			    /* of the attached taghostd */
+	struct ib_addr native;		    /* its UD queue pair */
+	struct rte_ether_addr mac;	    /* of its TAP */
+	uint32_t mtu;			    /* of its TAP */
+	struct ib_arena arena[GW_MAX_ARENAS]; /* n_arena set after the entry is complete */
+	_Atomic uint32_t n_arena;
+	_Atomic uint32_t accelerated;	    /* connections, all workers */
+	struct gw_link link[GW_MAX_WORKERS];
+};
+
+/** A neighbour lookup's answer. */
+struct gw_next_hop {
+	struct gw_port *port;
+	struct rte_ether_addr mac;
+};
+
+struct gw_neigh; /* neighbour table of one worker (gw_neigh.c) */
+struct gw_flows; /* native TCP flows seen by one worker, for listing (gw_flows.c) */
+struct gw_accel; /* everything of acceleration in one worker (gw_accel.c) */
+
+/** A worker: everything an lcore owns. */
+struct gw_worker {
+	uint32_t index;
+	unsigned int lcore;
+	struct gw *gw;
+	uint64_t now_us;		/* time of this turn, monotonic */
+	uint64_t now_ms;
+	struct ib_cq cq;
+	struct ib_qp ud;		/* native queue pair */
+	struct rte_mempool *pool;	/* mbufs of received frames and headers, registered */
+	struct ibv_mr *pool_mr[8];	/* its memory, see gw_mem.c */
+	struct corr_native *_Atomic native; /* snapshot in use, published by the control thread */
+	struct gw_neigh *neigh;
+	struct gw_flows *flows;
+	struct gw_accel *accel;
+	struct gw_stats stats;
+	struct rte_ring *calls;		/* gw_call() requests */
+	struct rte_mbuf *tx[GW_MAX_PORTS][GW_BURST * 4]; /* frames queued for this burst */
+	uint16_t n_tx[GW_MAX_PORTS];
+	_Atomic bool stop;
+};
+
+/** The daemon. */
+struct gw {
+	struct gw_cfg *cfg;
+	struct ib_dev dev;
+	struct gw_port port[GW_MAX_PORTS];
+	uint32_t n_port;
+	struct gw_host host[GW_MAX_HOSTS];
+	struct gw_worker *worker[GW_MAX_WORKERS];
+	uint32_t n_worker;
+	uint32_t epoch;			/* random per start */
+	struct tcp_cfg tcp;		/* tunables of the TCP core */
+	_Atomic uint32_t accelerated;	/* connections, all hosts */
+};
+
+/* --- gateway/gw_worker.c, gw_call.c: by the infrastructure ------------------------------- */
+
+/** Runs fn(w, arg) on the worker between two bursts, and waits for it. Control thread only. */
+void gw_call(struct gw_worker *w, void (*fn)(struct gw_worker *w, void *arg), void *arg);
+
+/* --- gateway/gw_port.c ------------------------------------------------------------------- */
+
+/** Queues a frame on a port; sent at the end of the turn or when the queue is full. Takes m. */
+void gw_port_tx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m);
+
+/* --- gateway/gw_mem.c -------------------------------------------------------------------- */
+
+/** lkey of memory inside the worker's pool (any mbuf's data room). */
+uint32_t gw_mbuf_lkey(const struct gw_worker *w, const void *addr);
+/** Registers the memory of a mempool with the device; keys in mr[]. 0 or errno. */
+int gw_pool_register(struct ib_dev *d, struct rte_mempool *mp, struct ibv_mr **mr, uint32_t n_mr);
+
+/* --- gateway/gw_neigh.c ------------------------------------------------------------------ */
+
+/** MAC and port towards an address (its own subnet or the next hop). 0; EAGAIN: being resolved; EHOSTUNREACH. */
+int gw_neigh_lookup(struct gw_worker *w, const struct net_addr *dst, struct gw_next_hop *nh);
+/** Learns from a frame a client sent: saves a question on the LAN. */
+void gw_neigh_learn(struct gw_worker *w, struct gw_port *port, const struct net_addr *addr,
+		    const struct rte_ether_addr *mac);
+
+/* --- gateway/gw_native.c ----------------------------------------------------------------- */
+
+/** Sends a client's frame to a host natively. flags: IB_ENCAP_BOUNCED or 0. Takes m. */
+void gw_native_to_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
+		       const struct net_pkt *p);
+
+/* --- gateway/gw_flows.c ------------------------------------------------------------------ */
+
+/** Remembers why a flow is native, for `conn list`. */
+void gw_flows_reason(struct gw_worker *w, const struct net_flow *f, uint32_t host, enum ib_reason r);
+
+/* --- gateway/gw_accel.c and its neighbours: acceleration --------------------------------- */
+
+/** Creates and destroys a worker's acceleration state. */
+int gw_accel_open(struct gw_worker *w);
+void gw_accel_close(struct gw_worker *w);
+/** Messages and failures of a link's set; given to ib_set_open() by the infrastructure. */
+extern const struct ib_set_ops gw_accel_set_ops; /* set->owner is the struct gw_link */
+/** The link is up / is going away (host lost or set dead): worker thread. */
+void gw_accel_link_up(struct gw_link *l);
+void gw_accel_link_down(struct gw_link *l, bool host_lost);
+/** The host did not come back in time, or came back with another epoch: reset what is left. */
+void gw_accel_host_gone(struct gw_worker *w, struct gw_host *h);
+/** An accelerated or being-handed-back flow takes the frame: true. Else false, m stays the caller's. */
+bool gw_accel_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
+		 const struct net_pkt *p);
+/** A bounced frame from a host. Takes m (frame starts at its data). */
+void gw_accel_bounced(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
+		      const struct net_pkt *p);
+/** Once per turn, after rx and completions. Returns how many connections had work. */
+uint32_t gw_accel_run(struct gw_worker *w);
+/** Next time anything is due, for idle sleeping; TCP_NEVER. */
+uint64_t gw_accel_deadline(const struct gw_worker *w);
+
+/** One row of `conn list`; both kinds of connections. */
+struct gw_conn_row {
+	struct net_flow flow;
+	uint32_t host;		/* server id */
+	bool accelerated;
+	enum ib_reason reason;	/* why native; IB_R_NONE when accelerated */
+	const char *state;	/* static text */
+	uint32_t token, qpn;
+	uint16_t dlid;
+	uint8_t dgid[16];
+	uint64_t tx_bytes, rx_bytes, retransmits;
+	uint32_t srtt_us, cwnd;
+	uint64_t rdma_read_bytes, rdma_write_bytes;
+	uint64_t age_us;
+	uint32_t worker;
+};
+/** Walks accelerated connections of a worker, on the worker: *it = 0 at first; false at the end. */
+bool gw_accel_next(struct gw_worker *w, uint32_t *it, struct gw_conn_row *row);
+/** `conn decelerate` and `conn kill` of a flow or token, on the worker. 0 or ENOENT. */
+int gw_accel_handback(struct gw_worker *w, uint32_t token, enum ib_reason r);
+int gw_accel_kill(struct gw_worker *w, uint32_t token);
+/** Memory in use: bytes of connection structures, chunks in use, waiting frames. */
+struct gw_accel_mem {
+	uint32_t conns, conn_bytes;   /* connections and bytes of state each */
+	uint32_t chunks, chunks_used; /* payload chunks */
+	uint32_t held;		      /* frames held */
+};
+void gw_accel_mem(const struct gw_worker *w, struct gw_accel_mem *mem);
+
+#endif

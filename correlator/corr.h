@@ -45,7 +45,8 @@ struct corr_native_entry {
 	const struct corr_server *server; /* valid as long as the snapshot */
 };
 
-/** Starts an empty snapshot for up to `servers` servers and `addrs` addresses. NULL: out of memory. */
+/** Starts an empty snapshot for up to `servers` servers and `addrs` addresses. NULL: out of memory.
+ */
 struct corr_native *corr_native_new(uint32_t servers, uint32_t addrs);
 
 /** Adds a copy of *s. 0, ENOSPC or EEXIST (same fabric address). */
@@ -80,7 +81,8 @@ struct corr_flow {
 
 struct corr_accel; /* both accelerated maps of one worker */
 
-/** New maps of one worker for up to `max` connections; `worker` goes into tokens. NULL: no memory. */
+/** New maps of one worker for up to `max` connections; `worker` goes into tokens. NULL: no memory.
+ */
 struct corr_accel *corr_accel_new(uint32_t max, uint32_t worker);
 
 /** Frees the maps (not the connections). NULL is fine. */
@@ -109,7 +111,8 @@ void *corr_accel_by_token(const struct corr_accel *m, uint32_t token);
 uint32_t corr_accel_count(const struct corr_accel *m);
 uint32_t corr_accel_max(const struct corr_accel *m);
 
-/** Walks the connections: start with *it = 0; NULL at the end. Safe against removal of the current one. */
+/** Walks the connections: start with *it = 0; NULL at the end. Safe against removal of the current
+ * one. */
 void *corr_accel_next(const struct corr_accel *m, uint32_t *it);
 
 /** Worker number inside a token. */

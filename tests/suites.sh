@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# suites.sh - `./run test`: builds plain and with sanitizers, runs the suites, adds up the counts.
+#
+# Order: fast ones first. Each suite writes JUnit XML to build/results; the last line printed is
+# the sum. A suite's output is shown only when it fails.
+ASAN_BUILD=$TOP/build-asan
+RESULTS=$BUILD/results
+SUITES="style unit unit-asan softhca tagsock config lab lab-asan"
+
+suite_style() { run_pytest style tests/style; }
+suite_unit() { run_meson unit "$BUILD"; }
+suite_unit_asan() { run_meson unit-asan "$ASAN_BUILD"; }
+suite_softhca() { run_pytest softhca tests/lab/test_softhca.py; }
+suite_tagsock() { run_pytest tagsock tests/lab/test_tagsock.py; }
+suite_config() { run_pytest config tests/lab/test_config.py; }
+suite_lab() { run_pytest lab tests/lab -m 'not own_suite'; }
+suite_lab_asan() { TAG_DAEMONS=$ASAN_BUILD run_pytest lab-asan tests/lab -m 'asan'; }
+
+# run_meson NAME DIR: the unit tests of a build directory.
+run_meson() {
+	local name=$1 dir=$2 status=0
+	timeout 600 meson test -C "$dir" --no-rebuild --num-processes 2 >"$RESULTS/$name.log" 2>&1 || status=$?
+	cp "$dir/meson-logs/testlog.junit.xml" "$RESULTS/$name.xml" 2>/dev/null || true
+	[ $status = 0 ] || { tail -n 40 "$RESULTS/$name.log"; grep -B2 -A25 'stderr ---' "$dir/meson-logs/testlog.txt" | tail -n 60; }
+	return $status
+}
+
+# run_pytest NAME ARGS...: a set of Python tests.
+run_pytest() {
+	local name=$1 status=0
+	shift
+	(cd "$TOP" && TAG_TOP=$TOP TAG_BUILD=$BUILD timeout 1500 python3 -m pytest -q -x --maxfail=5 \
+		-p no:cacheprovider --junitxml="$RESULTS/$name.xml" "$@") >"$RESULTS/$name.log" 2>&1 || status=$?
+	[ $status = 0 ] || tail -n 60 "$RESULTS/$name.log"
+	return $status
+}
+
+suites() {
+	if [ "${1:-}" = --list ]; then
+		echo "$SUITES"
+		return 0
+	fi
+	local list=${*:-$SUITES} s status=0 t0
+	for s in $list; do
+		[[ " $SUITES " == *" $s "* ]] || die "no such suite: $s (there are: $SUITES)"
+	done
+	build "$BUILD" --werror
+	case " $list " in
+	*asan*) build "$ASAN_BUILD" --werror -Db_sanitize=address,undefined -Db_lundef=false ;;
+	esac
+	rm -rf "$RESULTS"
+	mkdir -p "$RESULTS"
+	for s in $list; do
+		t0=$SECONDS
+		if "suite_${s//-/_}"; then
+			say "$s: ok ($((SECONDS - t0)) s)"
+		else
+			say "$s: FAILED ($((SECONDS - t0)) s), see $RESULTS/$s.log"
+			status=1
+			[ -s "$RESULTS/$s.xml" ] || echo "$s" >>"$RESULTS/crashed"
+		fi
+	done
+	python3 "$TOP/tests/tally.py" "$RESULTS"
+	return $status
+}

@@ -41,12 +41,15 @@ struct ib_dev {
 	struct ibv_pd *pd;
 	struct ibv_device_attr attr;
 	struct ibv_port_attr port_attr;
-	uint8_t port;	    /* port number, from 1 */
-	uint8_t gid_index;  /* GID used when routing by GID */
-	union ibv_gid gid;  /* its value */
-	bool roce;	    /* Ethernet link layer: always routed by GID */
-	uint32_t mtu;	    /* path MTU in bytes */
-	char name[64];
+	uint8_t port;	     /* port number, from 1 */
+	uint8_t gid_index;   /* GID used when routing by GID */
+	union ibv_gid gid;   /* its value */
+	bool roce;	     /* Ethernet link layer: always routed by GID */
+	uint32_t mtu;	     /* path MTU in bytes */
+	uint8_t rd_atomic;   /* READs outstanding per queue pair, as initiator and as responder */
+	uint32_t max_sge;    /* scatter/gather entries we use per SEND or WRITE */
+	uint32_t max_sge_rd; /* and per READ */
+	char name[64];	     /* as ibv_devices shows it */
 };
 
 /** Opens device `name` (NULL: the first), port and GID index. err gets a sentence on failure. */
@@ -55,12 +58,28 @@ int ib_dev_open(struct ib_dev *d, const char *name, uint8_t port, uint8_t gid_in
 /** Closes; everything made from it must be gone. */
 void ib_dev_close(struct ib_dev *d);
 
-/** Address of a peer's queue pair as it travels in the bootstrap. */
+/** Writes "what: reason, and what to do" for errno `error` of a verbs call into err. */
+void ib_explain(int error, const char *what, char err[IB_ERRLEN]);
+
+/** Registered memory in a shared mapping: a fork never copies its pages away from the HCA. */
+struct ib_mem {
+	void *addr;	   /* page aligned, zeroed; ours */
+	size_t len;	   /* bytes, whole pages */
+	struct ibv_mr *mr; /* lkey and rkey of all of it; ours */
+};
+/** Allocates and registers at least len bytes with IBV_ACCESS_* bits. */
+int ib_mem_alloc(struct ib_mem *m, struct ib_dev *d, size_t len, int access);
+/** Gives back what ib_mem_alloc() got; does nothing on a zeroed one. */
+void ib_mem_free(struct ib_mem *m);
+
+/** Address of a peer's queue pair as it travels in the bootstrap. Zero: unknown, use our own. */
 struct ib_addr {
-	uint16_t lid;
-	uint8_t gid[16];
-	uint32_t qpn;
-	uint32_t psn; /* first PSN (RC) */
+	uint16_t lid;	   /* 0 where the fabric has none (RoCE) */
+	uint8_t gid[16];   /* network order */
+	uint32_t qpn;	   /* 24 bits */
+	uint32_t psn;	   /* first PSN (RC), 24 bits */
+	uint8_t mtu;	   /* enum ibv_mtu of the peer's port, or 0 */
+	uint8_t rd_atomic; /* READs the peer answers at a time, or 0 */
 };
 
 struct ib_op;
@@ -68,21 +87,25 @@ struct ib_op;
 typedef void ib_done_fn(struct ib_op *op, enum ibv_wc_status status);
 /** Embedded in the owner's structure; must stay until done() ran. */
 struct ib_op {
-	ib_done_fn *done;
+	ib_done_fn *done; /* called once per post, from ib_cq_poll() */
 };
 
 /** A completion queue, with its channel when asked for. */
 struct ib_cq {
-	struct ibv_cq *cq;
+	struct ibv_cq *cq;		  /* ours */
 	struct ibv_comp_channel *channel; /* NULL for a purely polled one */
 	uint32_t unacked;		  /* events taken but not acknowledged yet */
 };
-/** Creates; depth entries. */
+/**
+ * Creates a queue of `depth` entries: at least the sum of IB_QP_CQES() and IB_SET_CQES() of all
+ * that will report to it. With a channel, q->channel->fd becomes readable, and never blocks.
+ */
 int ib_cq_open(struct ib_cq *q, struct ib_dev *d, int depth, bool with_channel);
+/** Destroys; its queue pairs must be gone. */
 void ib_cq_close(struct ib_cq *q);
-/** Polls up to `budget` completions and dispatches them; returns how many. */
+/** Polls up to `budget` completions and dispatches them; returns how many (0 on a broken queue). */
 int ib_cq_poll(struct ib_cq *q, int budget);
-/** Arms the channel (before a last poll and a sleep). */
+/** Arms the channel (before a last poll and a sleep). 0 or errno. */
 int ib_cq_arm(struct ib_cq *q);
 /** Takes the events that made the channel's fd readable. */
 void ib_cq_ack(struct ib_cq *q);
@@ -90,27 +113,42 @@ void ib_cq_ack(struct ib_cq *q);
 struct ib_qp;
 /** What the owner of a queue pair wants to hear. */
 struct ib_qp_ops {
-	/** A receive buffer came back: status success: `bytes` were received (wc for the rest). */
+	/** A receive buffer came back. wc->status success: wc->byte_len bytes were received. */
 	void (*recv)(struct ib_qp *qp, void *cookie, const struct ibv_wc *wc);
-	/** The queue pair failed; called once. Outstanding work is flushed after it. */
+	/**
+	 * The queue pair failed by itself (not by ib_qp_fence()); called once. Outstanding work is
+	 * flushed after it, by later completions. Do not close it inside.
+	 */
 	void (*dead)(struct ib_qp *qp, enum ibv_wc_status status);
 };
 
 struct ib_wr_slot;
 /** A queue pair with its rings of outstanding work. */
 struct ib_qp {
-	struct ibv_qp *qp;
-	struct ib_dev *dev;
-	struct ib_cq *cq;
-	const struct ib_qp_ops *ops;
-	void *owner;		/* for the owner */
-	struct ib_wr_slot *sq;	/* ring of sq_depth */
-	struct ib_wr_slot *rq;	/* ring of rq_depth */
-	uint32_t sq_depth, sq_head, sq_tail; /* free-running */
-	uint32_t rq_depth, rq_head, rq_tail;
-	uint32_t psn;		/* our first PSN */
-	bool dead;
+	struct ibv_qp *qp;	     /* ours */
+	struct ib_dev *dev;	     /* of ib_qp_open(), as cq, ops and owner */
+	struct ib_cq *cq;	     /* both directions complete here */
+	const struct ib_qp_ops *ops; /* functions of the owner */
+	void *owner;		     /* for the owner */
+	struct ib_wr_slot *sq;	     /* ring of sq_mask + 1 */
+	struct ib_wr_slot *rq;	     /* ring of rq_mask + 1 */
+	uint32_t sq_mask;	     /* ring size - 1 */
+	uint32_t rq_mask;	     /* ring size - 1 */
+	uint32_t sq_depth;	     /* outstanding sends allowed */
+	uint32_t sq_head;	     /* next to post, free-running */
+	uint32_t sq_tail;	     /* oldest not released, free-running */
+	uint32_t sq_signaled;	     /* one past the last signaled, free-running */
+	uint32_t rq_depth;	     /* outstanding receives allowed */
+	uint32_t rq_head;	     /* next to post, free-running */
+	uint32_t rq_tail;	     /* oldest not completed, free-running */
+	uint32_t max_inline;	     /* bytes the device takes inline, 0: none */
+	uint32_t psn;		     /* our first PSN */
+	enum ibv_qp_type type;	     /* IBV_QPT_UD or IBV_QPT_RC */
+	bool dead;		     /* failed or fenced: posting gives EPIPE */
 };
+
+/** Completions that a queue pair of these depths may have in its queue at once. */
+#define IB_QP_CQES(sq_depth, rq_depth) ((sq_depth) + (rq_depth) + 1)
 
 /** Creates a UD (ready to use at once) or RC (INIT) queue pair. */
 int ib_qp_open(struct ib_qp *qp, struct ib_dev *d, struct ib_cq *cq, enum ibv_qp_type type,
@@ -121,26 +159,38 @@ void ib_qp_addr(const struct ib_qp *qp, struct ib_addr *a);
 int ib_qp_connect(struct ib_qp *qp, const struct ib_addr *peer);
 /** To ERR: everything outstanding is flushed (fencing, DESIGN 4.5). */
 void ib_qp_fence(struct ib_qp *qp);
-/** True when nothing is outstanding any more. */
+/**
+ * True when nothing is outstanding any more: every done() and flushed recv() ran. On a live queue
+ * pair, unsignaled work at the end of the ring counts as outstanding; a fence settles it.
+ */
 bool ib_qp_drained(const struct ib_qp *qp);
-/** Destroys; outstanding ops get no done() any more, so drain first. */
+/**
+ * Destroys; outstanding ops get no done() any more, so drain first. Not inside a callback. Does
+ * nothing on a zeroed one.
+ */
 void ib_qp_close(struct ib_qp *qp);
 /** Free work requests in the send queue. */
 static inline uint32_t ib_qp_room(const struct ib_qp *qp)
 {
 	return qp->sq_depth - (qp->sq_head - qp->sq_tail);
 }
-/** Posts one receive buffer; cookie comes back in ops->recv(). ENOBUFS: ring full. */
+/** Posts one receive buffer; cookie comes back in ops->recv(). ENOBUFS: ring full, EPIPE: dead. */
 int ib_qp_recv(struct ib_qp *qp, void *addr, uint32_t len, uint32_t lkey, void *cookie);
-/** UD SEND. op NULL: unsignaled (buffer must then stay until a later signaled one). */
+/*
+ * Posting: n entries of *sge, copied by the call. 0, EPIPE: dead, ENOBUFS: the send queue is full,
+ * EINVAL: more entries than the device takes, EMSGSIZE: more than a UD packet, or what the
+ * provider says; then the op is not posted and gets no done(). op NULL: unsignaled (the buffer
+ * must then stay until a later signaled one; every quarter of the ring is signaled anyway).
+ */
+/** UD SEND towards queue pair qpn behind ah. */
 int ib_qp_send_ud(struct ib_qp *qp, struct ibv_ah *ah, uint32_t qpn, struct ibv_sge *sge, int n,
 		  struct ib_op *op);
-/** RC SEND. */
+/** RC SEND. Arguments and results as above. */
 int ib_qp_send(struct ib_qp *qp, struct ibv_sge *sge, int n, struct ib_op *op);
-/** RDMA WRITE. */
+/** RDMA WRITE to raddr. */
 int ib_qp_write(struct ib_qp *qp, struct ibv_sge *sge, int n, uint64_t raddr, uint32_t rkey,
 		struct ib_op *op);
-/** RDMA READ. */
+/** RDMA READ from raddr. */
 int ib_qp_read(struct ib_qp *qp, struct ibv_sge *sge, int n, uint64_t raddr, uint32_t rkey,
 	       struct ib_op *op);
 /** Address handle towards a LID or GID (as the device routes). NULL: errno. */
@@ -157,36 +207,51 @@ struct ib_set_ops {
 	void (*dead)(struct ib_set *s, enum ibv_wc_status status);
 };
 
-#define IB_SET_BUFS 128 /* message buffers each way */
+#define IB_SET_BUFS 128 /* receive buffers posted for messages: the first credit (protocol.md) */
+/** Completions that a set opened with sq_depth may have in its queue at once. */
+#define IB_SET_CQES(sq_depth) (2 * (sq_depth) + 2 * IB_SET_BUFS + 4)
 
 struct ib_set_impl; /* message buffers, credits, waiting queue */
 /** The queue pairs a host and a worker share. */
 struct ib_set {
-	struct ib_qp ctl; /* messages, WRITEs, READs of lines */
-	struct ib_qp rd;  /* READs of payload */
-	const struct ib_set_ops *ops;
-	void *owner;
-	struct ib_set_impl *impl;
-	bool dead;
+	struct ib_qp ctl;	      /* messages, WRITEs, READs of lines */
+	struct ib_qp rd;	      /* READs of payload */
+	const struct ib_set_ops *ops; /* functions of the owner */
+	void *owner;		      /* for the owner */
+	struct ib_set_impl *impl;     /* ours */
+	bool dead;		      /* failed or fenced: messages give EPIPE */
 };
-/** Creates both queue pairs and posts the receive buffers. */
+/**
+ * Creates both queue pairs, sq_depth each (ctl has room for messages beside), and posts the receive
+ * buffers. Registers 1 MiB.
+ */
 int ib_set_open(struct ib_set *s, struct ib_dev *d, struct ib_cq *cq, uint32_t sq_depth,
 		const struct ib_set_ops *ops, void *owner);
 /** Connects both; addr[0] is the peer's ctl, addr[1] its rd. */
 int ib_set_connect(struct ib_set *s, const struct ib_addr addr[2]);
 /** Our addresses, ctl and rd. */
 void ib_set_addr(const struct ib_set *s, struct ib_addr addr[2]);
-/** Appends an entry (size by ib_msg_entry_size()) to the batch; a different mid closes the batch before. */
+/**
+ * Appends an entry (size by ib_msg_entry_size()) to what waits to be sent. Cursor messages that
+ * still wait are overtaken in place: only the newest cursor of a token travels. EPIPE: dead,
+ * EINVAL: a kind without entries, ENOBUFS: too much waits; the set then dies by the next
+ * ib_cq_poll().
+ */
 int ib_set_msg(struct ib_set *s, uint8_t mid, const void *entry);
-/** Sends what is batched, as credits allow. */
+/** Sends what waits, as credits and the send queue allow; call it once per turn of the worker. */
 void ib_set_flush(struct ib_set *s);
-/** Both to ERR. */
+/** Bytes of entries that wait for credits or for ib_set_flush(). */
+uint32_t ib_set_waiting(const struct ib_set *s);
+/** Both to ERR (fencing, DESIGN 4.5); ops->dead() is not called. */
 void ib_set_fence(struct ib_set *s);
+/** True when nothing is outstanding any more. */
 bool ib_set_drained(const struct ib_set *s);
+/** Destroys both and frees; not inside its own callbacks. Does nothing on a zeroed one. */
 void ib_set_close(struct ib_set *s);
 
-/** Text of an address for the bootstrap ("lid:gid-hex:qpn:psn") and back. */
+/** Text of an address for the bootstrap: "lid:gid:qpn:psn:mtu:rd", all in hexadecimal. */
 void ib_addr_str(const struct ib_addr *a, char buf[80]);
+/** And back; mtu and rd may be left out. EINVAL: not an address, *a is then untouched. */
 int ib_addr_parse(const char *text, struct ib_addr *a);
 
 #endif

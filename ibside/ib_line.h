@@ -28,8 +28,8 @@
 #define IB_ARM_NEVER UINT64_MAX
 
 /** Bits of ib_host_line.flags. */
-#define IB_HL_TX_FIN 0x1u   /* nothing follows tx_prod: the program shut its sending side */
-#define IB_HL_CLOSED 0x2u   /* the program has closed: nobody will read the receive ring */
+#define IB_HL_TX_FIN 0x1u /* nothing follows tx_prod: the program shut its sending side */
+#define IB_HL_CLOSED 0x2u /* the program has closed: nobody will read the receive ring */
 
 /** Written by the host, READ by the gateway. */
 struct ib_host_line {
@@ -53,21 +53,22 @@ struct ib_interval {
 
 /** Written by the gateway, read by the host. */
 struct ib_gw_line {
-	uint64_t tx_acked; /* acknowledged by the client and no READ outstanding: free to reuse */
-	uint64_t tx_sent;  /* end of what has been emitted to the client */
-	uint64_t rx_prod;  /* contiguous bytes placed in the receive ring */
-	uint64_t arm_tx;   /* doorbell when tx_prod moves past this */
-	uint64_t arm_rx;   /* doorbell when rx_cons moves past this */
-	uint32_t flags;	   /* IB_GL_* */
-	uint32_t token;	   /* token of the connection */
-	uint32_t snd_wnd;  /* client's window, bytes */
-	uint32_t rcv_edge; /* wire: right edge last advertised */
-	uint32_t ts_val;   /* timestamp clock when the line was written: floor for any successor */
+	uint64_t tx_acked;  /* acknowledged by the client and no READ outstanding: free to reuse */
+	uint64_t tx_sent;   /* end of what has been emitted to the client */
+	uint64_t rx_prod;   /* contiguous bytes placed in the receive ring */
+	uint64_t arm_tx;    /* doorbell when tx_prod moves past this */
+	uint64_t arm_rx;    /* doorbell when rx_cons moves past this */
+	uint32_t flags;	    /* IB_GL_* */
+	uint32_t token;	    /* token of the connection */
+	uint32_t snd_wnd;   /* client's window, bytes */
+	uint32_t rcv_edge;  /* wire: right edge last advertised */
+	uint32_t ts_val;    /* timestamp clock when the line was written: floor for any successor */
 	uint32_t ts_recent; /* TS.Recent */
-	uint32_t n_ooo;	   /* intervals used */
-	uint32_t srtt_us;  /* smoothed RTT */
-	struct ib_interval ooo[4]; /* placed beyond rx_prod; written before the SACK that names them */
-	uint32_t epoch;	   /* gateway's epoch on this host */
+	uint32_t n_ooo;	    /* intervals used */
+	uint32_t srtt_us;   /* smoothed RTT */
+	struct ib_interval
+		ooo[4]; /* placed beyond rx_prod; written before the SACK that names them */
+	uint32_t epoch; /* gateway's epoch on this host */
 	uint32_t rsvd0;
 	uint64_t rsvd[6];
 };
@@ -76,14 +77,14 @@ static_assert(sizeof(struct ib_gw_line) == 192, "three cache lines");
 /** Where the parts of an arena are, as the host tells the gateway at bootstrap (addresses in the
  * host's registered address space). Slot n of each part lies at base + n * stride. */
 struct ib_arena {
-	uint16_t id;	     /* number of the arena on this host */
-	uint16_t slots;	     /* connections it has room for */
-	uint32_t tx_size;    /* bytes of a send ring, a power of two */
-	uint32_t rx_size;    /* bytes of a receive ring, a power of two */
-	uint64_t host_base;  /* host lines, stride 64, REMOTE_READ */
-	uint64_t gw_base;    /* gateway lines, stride 192, REMOTE_READ|REMOTE_WRITE */
-	uint64_t tx_base;    /* send rings, stride tx_size, REMOTE_READ */
-	uint64_t rx_base;    /* receive rings, stride rx_size, REMOTE_WRITE */
+	uint16_t id;	    /* number of the arena on this host */
+	uint16_t slots;	    /* connections it has room for */
+	uint32_t tx_size;   /* bytes of a send ring, a power of two */
+	uint32_t rx_size;   /* bytes of a receive ring, a power of two */
+	uint64_t host_base; /* host lines, stride 64, REMOTE_READ */
+	uint64_t gw_base;   /* gateway lines, stride 192, REMOTE_READ|REMOTE_WRITE */
+	uint64_t tx_base;   /* send rings, stride tx_size, REMOTE_READ */
+	uint64_t rx_base;   /* receive rings, stride rx_size, REMOTE_WRITE */
 	uint32_t host_rkey;
 	uint32_t gw_rkey;
 	uint32_t tx_rkey;

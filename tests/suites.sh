@@ -29,7 +29,7 @@ run_meson() {
 run_pytest() {
 	local name=$1 status=0
 	shift
-	(cd "$TOP" && TAG_TOP=$TOP TAG_BUILD=$BUILD timeout 1500 python3 -m pytest -q -x --maxfail=5 \
+	(cd "$TOP" && TAG_TOP=$TOP TAG_BUILD=$BUILD timeout 1500 /usr/bin/python3 -m pytest -q -x --maxfail=5 \
 		-p no:cacheprovider --junitxml="$RESULTS/$name.xml" "$@") >"$RESULTS/$name.log" 2>&1 || status=$?
 	[ $status = 0 ] || tail -n 60 "$RESULTS/$name.log"
 	return $status
@@ -60,6 +60,6 @@ suites() {
 			[ -s "$RESULTS/$s.xml" ] || echo "$s" >>"$RESULTS/crashed"
 		fi
 	done
-	python3 "$TOP/tests/tally.py" "$RESULTS"
+	/usr/bin/python3 "$TOP/tests/tally.py" "$RESULTS"
 	return $status
 }

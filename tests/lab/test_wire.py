@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""tshark reads the client side of a takeover, a transfer and a close: one plain TCP connection."""
+import subprocess
+import time
+
+import pytest
+
+from conftest import sha256, wait_for
+
+MB = 1 << 20
+BAD = ("_ws.malformed or ip.checksum.status == 0 or tcp.checksum.status == 0 or "
+       "tcp.analysis.lost_segment or tcp.analysis.ack_lost_segment or tcp.analysis.retransmission or "
+       "tcp.analysis.fast_retransmission or tcp.analysis.spurious_retransmission or "
+       "tcp.analysis.out_of_order or tcp.flags.reset == 1")
+
+
+class Capture:
+    """tcpdump at the client's interface."""
+
+    def __init__(self, lab, path):
+        self.path = path
+        self.child = lab.start("client", "tcpdump", "-i", "eth0", "-s", "200", "-B", "32768", "-U",
+                               "-w", path, "tcp", stderr=subprocess.PIPE, text=True)
+        wait_for(lambda: "listening" in self.child.stderr.readline(), what="tcpdump")
+        self.lab = lab
+
+    def stop(self):
+        time.sleep(0.3)
+        self.lab.run("client", "pkill", "-INT", "-x", "tcpdump", check=False)
+        self.child.wait(timeout=10)
+
+    def tshark(self, display_filter, *fields):
+        command = ["tshark", "-r", str(self.path), "-o", "tcp.check_checksum:TRUE",
+                   "-o", "ip.check_checksum:TRUE", "-Y", display_filter]
+        if fields:
+            command += ["-T", "fields"] + [arg for f in fields for arg in ("-e", f)]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        return result.stdout.splitlines()
+
+
+def assert_plain(capture):
+    # checksums cannot be judged on packets cut to 200 bytes; tshark skips those by itself
+    assert capture.tshark(BAD)[:10] == []
+    assert set(capture.tshark("tcp", "tcp.stream")) == {"0"}
+    for source in ("10.77.0.2", "10.77.0.11"):
+        values = [int(v) for v in
+                  capture.tshark(f"ip.src == {source}", "tcp.options.timestamp.tsval") if v]
+        assert values == sorted(values), "TSval went back"
+    fins = capture.tshark("tcp.flags.fin == 1", "ip.src")
+    assert sorted(set(fins)) == ["10.77.0.11", "10.77.0.2"]
+
+
+@pytest.mark.parametrize("policy", [{}, {"accelerate": "min-bytes", "min_bytes": 300000}],
+                         ids=["first-send", "mid-stream"])
+def test_download_is_one_plain_connection(make_lab, www, tmp_path, policy):
+    lab = make_lab(**policy)
+    path = www("file", 4 * MB)
+    lab.nginx(www.root)
+    lab.quiet()
+    capture = Capture(lab, tmp_path / "wire.pcap")
+    assert lab.fetch("http://10.77.0.11/file") == sha256(path)
+    assert lab.stats()["accel_commits"] >= 1
+    lab.quiet()
+    capture.stop()
+    assert_plain(capture)
+
+
+ECHO = r"""
+import socket, sys
+l = socket.create_server(("0.0.0.0", 7100))
+print("listening", flush=True)
+s, _ = l.accept()
+while block := s.recv(65536):
+    s.sendall(block)
+s.close()
+"""
+TALK = r"""
+import hashlib, socket, threading
+s = socket.create_connection(("10.77.0.11", 7100))
+out, back = hashlib.sha256(), hashlib.sha256()
+def send():
+    for i in range(400):
+        block = bytes([i % 251]) * 5000
+        out.update(block); s.sendall(block)
+    s.shutdown(socket.SHUT_WR)
+t = threading.Thread(target=send); t.start()
+while block := s.recv(65536):
+    back.update(block)
+t.join(); s.close()
+print(out.hexdigest() == back.hexdigest())
+"""
+
+
+def test_takeover_under_a_client_that_keeps_sending(make_lab, tmp_path):
+    lab = make_lab(accelerate="min-bytes", min_bytes=200000)
+    server = lab.start("server1", "tagrun", "python3", "-c", ECHO, stdout=-1, text=True)
+    assert server.stdout.readline() == "listening\n"
+    capture = Capture(lab, tmp_path / "echo.pcap")
+    said = lab.run("client", "python3", "-c", TALK, timeout=60).stdout
+    assert said == "True\n"
+    assert lab.stats()["accel_commits"] == 1
+    lab.quiet()
+    capture.stop()
+    assert_plain(capture)

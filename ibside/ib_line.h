@@ -37,7 +37,7 @@ struct ib_host_line {
 	uint64_t rx_cons; /* bytes taken out of the receive ring */
 	uint32_t flags;	  /* IB_HL_* */
 	uint32_t token;	  /* token of the connection, to detect a reused slot */
-	uint64_t rsvd[5];
+	uint64_t rsvd[5]; /* 0 */
 };
 static_assert(sizeof(struct ib_host_line) == 64, "one cache line");
 
@@ -47,8 +47,8 @@ static_assert(sizeof(struct ib_host_line) == 64, "one cache line");
 
 /** An out-of-order interval in the receive ring, half open, as cursors. */
 struct ib_interval {
-	uint64_t start;
-	uint64_t end;
+	uint64_t start; /* first byte placed */
+	uint64_t end;	/* one past the last */
 };
 
 /** Written by the gateway, read by the host. */
@@ -67,10 +67,10 @@ struct ib_gw_line {
 	uint32_t n_ooo;	    /* intervals used */
 	uint32_t srtt_us;   /* smoothed RTT */
 	struct ib_interval
-		ooo[4]; /* placed beyond rx_prod; written before the SACK that names them */
-	uint32_t epoch; /* gateway's epoch on this host */
-	uint32_t rsvd0;
-	uint64_t rsvd[6];
+		ooo[4];	  /* placed beyond rx_prod; written before the SACK that names them */
+	uint32_t epoch;	  /* gateway's epoch on this host */
+	uint32_t rsvd0;	  /* 0 */
+	uint64_t rsvd[6]; /* 0 */
 };
 static_assert(sizeof(struct ib_gw_line) == 192, "three cache lines");
 

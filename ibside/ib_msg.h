@@ -15,6 +15,8 @@
 #include <endian.h>
 #include <stdint.h>
 
+#include "ibside/ib_line.h"
+
 #define IB_MSG_MAX 4096 /* bytes of the largest message, header included */
 
 #define IB_FOREACH_MID(_)                                                                        \
@@ -60,6 +62,7 @@ static_assert(sizeof(struct ib_bsdh) == 16, "IBTA A4");
 #define IB_REQ_TS	 0x04 /* timestamps in use */
 #define IB_REQ_TS_RECENT 0x08 /* ts_recent is known */
 #define IB_REQ_FIN_SEEN	 0x10 /* client's FIN already accepted: CLOSE-WAIT */
+#define IB_REQ_ALL	 0x1f /* every bit of version 1 */
 
 /** AccelReq: everything negotiated, all positions, and where the memory is. */
 struct ib_req {
@@ -70,7 +73,7 @@ struct ib_req {
 	uint8_t flags;	    /* IB_REQ_* */
 	uint8_t snd_wscale; /* shift of the client's windows */
 	uint8_t rcv_wscale; /* shift of the server's windows */
-	uint8_t rsvd;
+	uint8_t rsvd;	    /* 0 */
 	uint8_t remote[16]; /* client IP */
 	uint8_t local[16];  /* server IP */
 	uint16_t rport;	    /* client port */
@@ -146,7 +149,7 @@ struct ib_ctl {
 	uint32_t req_id; /* requests; 0 otherwise */
 	uint16_t reason; /* enum ib_reason */
 	uint16_t worker; /* AccelRedirect: index of the right worker */
-	uint32_t rsvd;
+	uint32_t rsvd;	 /* 0 */
 };
 static_assert(sizeof(struct ib_ctl) == 16, "wire format");
 
@@ -205,5 +208,14 @@ const char *ib_reason_name(enum ib_reason r);
  * Returns the number of entries (0 only for Credit), or -1 when the message is malformed.
  */
 int ib_msg_check(const void *msg, uint32_t bytes);
+
+/** Checks an arena that a host offers: sizes, alignment, no wrap. 0 or EINVAL. */
+int ib_arena_check(const struct ib_arena *a);
+
+/**
+ * Checks a request against its arena: positions that agree with each other and fit the rings, and
+ * options within their ranges. IB_R_NONE, or the reason to deny it.
+ */
+enum ib_reason ib_req_check(const struct ib_req *r, const struct ib_arena *a);
 
 #endif

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What can be checked of the text itself: formatting, sizes, walls between modules, promises."""
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).parents[2]
+
+
+def sources(*suffixes):
+    for folder in ("gateway", "correlator", "tcpstack", "ibside", "host", "tests"):
+        for path in sorted((TOP / folder).rglob("*")):
+            if path.suffix in suffixes and "corpus" not in path.parts:
+                yield path
+
+
+def test_formatting():
+    files = [str(p) for p in sources(".c", ".h")]
+    result = subprocess.run(["clang-format", "--dry-run", "-Werror", *files], capture_output=True,
+                            text=True, cwd=TOP)
+    bad = sorted({line.split(":")[0] for line in result.stderr.splitlines() if "error:" in line})
+    assert not bad, "run clang-format -i on: " + " ".join(bad)
+
+
+def test_no_function_over_120_lines():
+    long = []
+    for path in sources(".c"):
+        start = None
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if line == "{":
+                start = number
+            elif line == "}" and start:
+                if number - start > 120:
+                    long.append(f"{path.relative_to(TOP)}:{start} ({number - start} lines)")
+                start = None
+    assert not long
+
+
+# Imports go one way; what a module may include besides itself.
+WALLS = {
+    "tcpstack": set(),
+    "correlator": set(),
+    "ibside": set(),
+    "host": {"ibside", "tcpstack"},
+    "gateway": {"correlator", "tcpstack", "ibside"},
+}
+
+
+@pytest.mark.parametrize("module", WALLS)
+def test_walls_between_modules(module):
+    wrong = []
+    for path in (TOP / module).rglob("*.[ch]"):
+        for target in re.findall(r'#include "(\w+)/', path.read_text()):
+            if target in WALLS and target != module and target not in WALLS[module]:
+                wrong.append(f"{path.relative_to(TOP)} includes {target}/")
+    assert not wrong
+
+
+def test_the_tcp_core_is_pure():
+    """tcpstack/ knows no DPDK, no verbs, no clock, no heap and no I/O."""
+    banned = re.compile(r"#include <(rte_|infiniband|time\.h|stdio\.h|stdlib\.h|unistd\.h|sys/)|\bmalloc\(|\bclock_gettime\(")
+    wrong = [str(p.relative_to(TOP)) for p in (TOP / "tcpstack").glob("tcp*.[ch]")
+             if banned.search(p.read_text())]
+    assert not wrong
+
+
+def test_every_file_names_its_licence():
+    missing = [str(p.relative_to(TOP)) for p in sources(".c", ".h", ".py", ".sh")
+               if "SPDX-License-Identifier: BSD-3-Clause" not in p.read_text()[:400]]
+    assert not missing
+
+
+def test_tests_named_in_the_documents_exist():
+    known = set()
+    for path in (TOP / "tests").rglob("*.py"):
+        known |= set(re.findall(r"def (test_\w+)", path.read_text()))
+    for path in (TOP / "tests/unit").rglob("*.c"):
+        known |= set(re.findall(r"\b(test_\w+|\w+_test)\(", path.read_text()))
+        known.add(path.stem)
+    missing = []
+    for path in list((TOP / "docs").rglob("*.md")) + [TOP / "README.md"]:
+        for name in re.findall(r"`(test_\w+)`", path.read_text()):
+            if name not in known:
+                missing.append(f"{path.name}: {name}")
+    assert not missing

@@ -12,9 +12,11 @@
 LAB=/run/tag/lab
 LAB_SOFTHCA=/run/tag/softhca
 
+# Programs of a build directory (this build's, or the daemons': those may carry sanitizers, which
+# the library that is preloaded into other people's programs must not).
 lab_path() {
-	local d=${TAG_DAEMONS:-$BUILD}
-	echo "$d/gateway:$d/host:$d/ibside/softhca:$BUILD/host:$BUILD/gateway:$BUILD/ibside/softhca"
+	local d=${1:-$BUILD}
+	echo "$d/gateway:$d/host:$d/ibside/softhca"
 }
 
 lab_ns() { # client|gw|serverN -> namespace
@@ -86,7 +88,7 @@ lab_host_conf() {
 lab_start() {
 	local name=$1 ns=$2
 	shift 2
-	setsid ip netns exec "$ns" env PATH="$(lab_path):$PATH" SOFTHCA_DIR=$LAB_SOFTHCA \
+	setsid ip netns exec "$ns" env PATH="$(lab_path "${TAG_DAEMONS:-$BUILD}"):$PATH" SOFTHCA_DIR=$LAB_SOFTHCA \
 		SOFTHCA_UD_LOSS="${LAB_UD_LOSS:-0}" \
 		ASAN_OPTIONS="${ASAN_OPTIONS:-}:log_path=$LAB/$name.asan:abort_on_error=0:detect_odr_violation=0" \
 		UBSAN_OPTIONS="print_stacktrace=1:log_path=$LAB/$name.ubsan" \

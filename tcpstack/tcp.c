@@ -1,87 +1,237 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "tcpstack/tcp.h"
+/*
+ * tcp.c - a connection as a whole: import, export, states and names.
+ *
+ * Theory of operation
+ *
+ * tcp.h describes what goes in and out. Inside, each file is one mechanism,
+ * and an event walks through few of them:
+ *
+ *	tcp_input() -> tcp_input.c (acceptable?) -> tcp_acked.c (what is
+ *	acknowledged) -> tcp_sack.c, tcp_rtt.c, tcp_recovery.c, tcp_cubic.c; then
+ *	tcp_ooo.c (which payload is accepted), tcp_close.c (FIN, RST).
+ *
+ *	tcp_placed(), tcp_room() -> tcp_ack.c (is an ACK due?), tcp_window.c.
+ *
+ *	tcp_produced(), tcp_ready() -> tcp_payload.c (what is here).
+ *
+ *	tcp_timer() -> tcp_timer.c -> tcp_rto.c, tcp_tlp.c, tcp_persist.c.
+ *
+ *	tcp_output() -> tcp_output.c -> tcp_payload.c (wants), tcp_options.c.
+ *
+ * Four positions divide the sending side, snd_una <= snd_nxt <= want_nxt <=
+ * snd_avail: acknowledged | in flight | wanted, perhaps ready | produced, not
+ * asked for. Two divide the receiving side, rcv_placed <= rcv_nxt: in the
+ * server's memory | accepted, on its way there. rcv_acked <= rcv_placed is
+ * what the client was told.
+ *
+ * Connections begin by import (a takeover); the core does not take part in
+ * opening one, so that LISTEN, SYN-SENT and SYN-RECEIVED do not occur.
+ */
 #include <errno.h>
 #include <string.h>
+
+#include "tcpstack/tcp_priv.h"
+
+#define MSS_MIN	   64
+#define SPAN_MAX   (1u << 30) /* largest distance between any two positions of one direction */
+#define WSCALE_MAX 14
+
 void tcp_cfg_default(struct tcp_cfg *cfg)
 {
-	*cfg = (struct tcp_cfg){.rto_min_us = 200000,
-				.rto_max_us = 120000000,
-				.delack_us = 40000,
-				.time_wait_us = 60000000,
-				.user_timeout_us = 900000000,
-				.lookahead = 131072,
-				.max_burst = 65536,
-				.max_want = 65536,
-				.init_cwnd_segs = 10};
+	*cfg = (struct tcp_cfg){
+		.rto_min_us = 200000,
+		.rto_max_us = 120000000,
+		.delack_us = 40000,
+		.time_wait_us = 60000000,
+		.user_timeout_us = 900000000,
+		.lookahead = 131072,
+		.max_burst = 65536,
+		.max_want = 65536,
+		.init_cwnd_segs = 10,
+	};
 }
+
+void tcp_set_state(struct tcp_conn *c, enum tcp_state s)
+{
+	c->state = s;
+	if (s != TCP_S_CLOSED)
+		return;
+	tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
+	c->t_ack = TCP_NEVER;
+	c->ack_now = false;
+	c->probe_due = false;
+	c->tlp_due = false;
+}
+
+/* True when the positions are in order and not absurdly far apart. */
+static bool in_order(uint32_t a, uint32_t b)
+{
+	return b - a <= SPAN_MAX;
+}
+
+static bool state_valid(const struct tcp_state_io *st)
+{
+	if (st->version != TCP_STATE_VERSION || st->mss < MSS_MIN || st->n_ooo > TCP_MAX_SACK)
+		return false;
+	if (st->state != TCP_S_ESTABLISHED && st->state != TCP_S_CLOSE_WAIT)
+		return false;
+	if (st->wscale_ok && (st->snd_wscale > WSCALE_MAX || st->rcv_wscale > WSCALE_MAX))
+		return false;
+	if (!in_order(st->snd_una, st->snd_nxt) || !in_order(st->snd_nxt, st->snd_avail))
+		return false;
+	if (!in_order(st->rcv_nxt, st->rcv_room) || tcp_lt(st->rcv_edge + 1, st->rcv_nxt))
+		return false;
+	for (unsigned int i = 0; i < st->n_ooo; i++) {
+		if (!tcp_lt(st->rcv_nxt, st->ooo[i].start) ||
+		    !tcp_lt(st->ooo[i].start, st->ooo[i].end) ||
+		    !tcp_leq(st->ooo[i].end, st->rcv_room))
+			return false;
+	}
+	return true;
+}
+
+static void import_sender(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now)
+{
+	c->snd_una = st->snd_una;
+	c->snd_nxt = st->snd_nxt;
+	c->snd_avail = st->snd_avail;
+	c->snd_wnd = st->snd_wnd;
+	c->snd_wl1 = st->snd_wl1;
+	c->snd_wl2 = st->snd_wl2;
+	c->max_wnd = tcp_max(st->max_wnd, st->snd_wnd);
+	c->want_nxt = st->snd_nxt;
+	c->rx_start = c->rx_end = c->rx_ready = st->snd_una;
+	c->lost_edge = c->high_rxt = c->recover = st->snd_una;
+	c->reo_mult = 1;
+	c->sent_ms = tcp_ms(now);
+	c->alive_ms = tcp_ms(now);
+	c->srtt_us = st->srtt_us;
+	c->rttvar_us = st->srtt_us ? st->rttvar_us : 0;
+	c->ssthresh = st->ssthresh ? st->ssthresh : UINT32_MAX;
+	c->cwnd = st->cwnd ? tcp_max(tcp_min(st->cwnd, TCP_CWND_MAX), st->mss) : tcp_cc_initial(c);
+}
+
+static void import_receiver(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now)
+{
+	c->rcv_nxt = c->rcv_placed = c->rcv_acked = st->rcv_nxt;
+	c->rcv_edge = st->rcv_edge;
+	c->rcv_room = st->rcv_room;
+	c->rcv_max = tcp_max(st->rcv_room - st->rcv_nxt, st->rcv_edge - st->rcv_nxt);
+	if (tcp_lt(c->rcv_edge, c->rcv_nxt))
+		c->rcv_max = st->rcv_room - st->rcv_nxt;
+	c->rcv_mss = tcp_eff_mss(c);
+	c->n_ooo = c->n_ooo_placed = st->n_ooo;
+	memcpy(c->ooo, st->ooo, sizeof(c->ooo));
+	memcpy(c->ooo_placed, st->ooo, sizeof(c->ooo_placed));
+	c->dsack.start = c->dsack.end = st->rcv_nxt;
+	c->quick = TCP_QUICK_ACKS;
+	c->fin_rcvd = c->fin_known = c->fin_placed = st->state == TCP_S_CLOSE_WAIT;
+	c->fin_seq = st->rcv_nxt - 1;
+	/* Whoever ran the connection before may have owed an ACK. */
+	c->t_ack = now + c->cfg->delack_us;
+}
+
 int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_ops *ops,
 	       const struct tcp_state_io *st, uint64_t now)
 {
 	memset(c, 0, sizeof(*c));
-	return EINVAL;
+	c->cfg = cfg;
+	c->ops = ops;
+	tcp_set_state(c, TCP_S_CLOSED);
+	if (!state_valid(st))
+		return EINVAL;
+	c->mss = st->mss;
+	c->wscale_ok = st->wscale_ok;
+	c->snd_wscale = st->wscale_ok ? st->snd_wscale : 0;
+	c->rcv_wscale = st->wscale_ok ? st->rcv_wscale : 0;
+	c->sack_ok = st->sack_ok;
+	c->ts_ok = st->ts_ok;
+	c->ts_recent_valid = st->ts_ok && st->ts_recent_valid;
+	c->ts_recent = st->ts_recent;
+	c->ts_age_ms = tcp_ms(now);
+	c->ts_off = st->ts_val - tcp_ms(now);
+	import_sender(c, st, now);
+	import_receiver(c, st, now);
+	tcp_set_state(c, st->state);
+	tcp_timer_rearm(c, now);
+	return 0;
 }
+
 void tcp_export(const struct tcp_conn *c, struct tcp_state_io *st, uint64_t now)
 {
-	memset(st, 0, sizeof(*st));
+	*st = (struct tcp_state_io){
+		.version = TCP_STATE_VERSION,
+		.state = c->state,
+		.snd_wscale = c->snd_wscale,
+		.rcv_wscale = c->rcv_wscale,
+		.wscale_ok = c->wscale_ok,
+		.sack_ok = c->sack_ok,
+		.ts_ok = c->ts_ok,
+		.ts_recent_valid = c->ts_recent_valid,
+		.mss = c->mss,
+		.snd_una = c->snd_una,
+		.snd_nxt = c->snd_nxt,
+		.snd_avail = c->snd_avail,
+		.snd_wnd = c->snd_wnd,
+		.snd_wl1 = c->snd_wl1,
+		.snd_wl2 = c->snd_wl2,
+		.max_wnd = c->max_wnd,
+		.rcv_nxt = c->rcv_placed,
+		.rcv_edge = c->rcv_edge,
+		.rcv_room = c->rcv_room,
+		.ts_val = tcp_tsval(c, now),
+		.ts_recent = c->ts_recent,
+		.cwnd = c->cwnd,
+		.ssthresh = c->ssthresh == UINT32_MAX ? 0 : c->ssthresh,
+		.srtt_us = c->srtt_us,
+		.rttvar_us = c->rttvar_us,
+		.n_ooo = c->n_ooo_placed,
+	};
+	memcpy(st->ooo, c->ooo_placed, sizeof(st->ooo));
+	/* A FIN that is not placed yet has not happened for a successor. */
+	if (c->state == TCP_S_CLOSE_WAIT && !c->fin_placed)
+		st->state = TCP_S_ESTABLISHED;
 }
-void tcp_input(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now, struct tcp_rx *rx)
-{
-	memset(rx, 0, sizeof(*rx));
-	rx->verdict = TCP_V_CLOSED;
-}
-void tcp_rx_get(const struct tcp_conn *c, struct tcp_rx_pos *pos)
-{
-	memset(pos, 0, sizeof(*pos));
-}
-void tcp_placed(struct tcp_conn *c, const struct tcp_rx_pos *pos, uint64_t now)
-{
-}
+
 void tcp_produced(struct tcp_conn *c, uint32_t bytes, uint64_t now)
 {
+	if (c->state == TCP_S_CLOSED || c->fin_wanted)
+		return;
+	if (!in_order(c->snd_una, c->snd_avail + bytes))
+		return;
+	c->snd_avail += bytes;
 }
-void tcp_room(struct tcp_conn *c, uint32_t edge, uint64_t now)
-{
-}
-void tcp_ready(struct tcp_conn *c, uint32_t seq, uint32_t len, uint64_t now)
-{
-}
-void tcp_failed(struct tcp_conn *c, uint32_t seq, uint32_t len, uint64_t now)
-{
-}
-void tcp_sent(struct tcp_conn *c, uint32_t seq, uint32_t len, uint64_t now)
-{
-}
-void tcp_shutdown(struct tcp_conn *c, uint64_t now)
-{
-}
-void tcp_abort(struct tcp_conn *c, uint64_t now)
-{
-}
-void tcp_detach(struct tcp_conn *c)
-{
-}
-void tcp_quiesce(struct tcp_conn *c, uint64_t now)
-{
-}
-void tcp_timer(struct tcp_conn *c, uint64_t now)
-{
-}
-uint64_t tcp_deadline(const struct tcp_conn *c)
-{
-	return TCP_NEVER;
-}
-void tcp_output(struct tcp_conn *c, uint64_t now)
-{
-}
+
 const char *tcp_state_name(enum tcp_state s)
 {
-	return "?";
+	static const char *const names[] = {
+#define _(sym, name) [TCP_S_##sym] = name,
+		TCP_FOREACH_STATE(_)
+#undef _
+	};
+
+	return (unsigned int)s < TCP_S_COUNT ? names[s] : "invalid";
 }
+
 const char *tcp_verdict_name(enum tcp_verdict v)
 {
-	return "?";
+	static const char *const names[] = {
+#define _(sym, name) [TCP_V_##sym] = name,
+		TCP_FOREACH_VERDICT(_)
+#undef _
+	};
+
+	return (unsigned int)v < TCP_V_COUNT ? names[v] : "invalid";
 }
+
 const char *tcp_event_name(enum tcp_event e)
 {
-	return "?";
+	static const char *const names[] = {
+#define _(sym, name) [TCP_E_##sym] = name,
+		TCP_FOREACH_EVENT(_)
+#undef _
+	};
+
+	return (unsigned int)e < TCP_E_COUNT ? names[e] : "invalid";
 }

@@ -39,17 +39,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TCP_FOREACH_STATE(_)                                                                       \
-	_(CLOSED, "CLOSED")                                                                        \
-	_(LISTEN, "LISTEN")                                                                        \
-	_(SYN_SENT, "SYN-SENT")                                                                    \
-	_(SYN_RCVD, "SYN-RECEIVED")                                                                \
-	_(ESTABLISHED, "ESTABLISHED")                                                              \
-	_(FIN_WAIT_1, "FIN-WAIT-1")                                                                \
-	_(FIN_WAIT_2, "FIN-WAIT-2")                                                                \
-	_(CLOSE_WAIT, "CLOSE-WAIT")                                                                \
-	_(CLOSING, "CLOSING")                                                                      \
-	_(LAST_ACK, "LAST-ACK")                                                                    \
+#define TCP_FOREACH_STATE(_)          \
+	_(CLOSED, "CLOSED")           \
+	_(LISTEN, "LISTEN")           \
+	_(SYN_SENT, "SYN-SENT")       \
+	_(SYN_RCVD, "SYN-RECEIVED")   \
+	_(ESTABLISHED, "ESTABLISHED") \
+	_(FIN_WAIT_1, "FIN-WAIT-1")   \
+	_(FIN_WAIT_2, "FIN-WAIT-2")   \
+	_(CLOSE_WAIT, "CLOSE-WAIT")   \
+	_(CLOSING, "CLOSING")         \
+	_(LAST_ACK, "LAST-ACK")       \
 	_(TIME_WAIT, "TIME-WAIT")
 
 /** States of RFC 9293 section 3.3.2. */
@@ -57,7 +57,7 @@ enum tcp_state {
 #define _(sym, name) TCP_S_##sym,
 	TCP_FOREACH_STATE(_)
 #undef _
-	TCP_S_COUNT
+		TCP_S_COUNT
 };
 
 #define TCP_FIN 0x01
@@ -69,8 +69,8 @@ enum tcp_state {
 #define TCP_ECE 0x40
 #define TCP_CWR 0x80
 
-#define TCP_MAX_SACK 4 /* SACK blocks of one segment, and out-of-order intervals kept */
-#define TCP_NEVER UINT64_MAX /* "no timer" */
+#define TCP_MAX_SACK 4		/* SACK blocks of one segment, and out-of-order intervals kept */
+#define TCP_NEVER    UINT64_MAX /* "no timer" */
 
 /** A half-open range of sequence space, [start, end). */
 struct tcp_range {
@@ -80,56 +80,56 @@ struct tcp_range {
 
 /** A received segment, as the parser (net_parse.h) describes it. */
 struct tcp_seg {
-	uint32_t seq;			    /* SEG.SEQ */
-	uint32_t ack;			    /* SEG.ACK, valid with TCP_ACK */
-	uint32_t len;			    /* payload bytes, SYN and FIN not counted */
-	uint16_t wnd;			    /* window field as on the wire, unscaled */
-	uint8_t flags;			    /* TCP_* */
-	uint8_t n_sack;			    /* valid entries of sack[] */
-	bool has_ts;			    /* timestamps option present (RFC 7323 section 3.2) */
-	bool ce;			    /* IP header carried CE (RFC 3168) */
-	bool has_wscale;		    /* window scale option present (SYN only) */
-	bool sack_ok;			    /* SACK-permitted present (SYN only) */
-	uint8_t wscale;			    /* shift count, at most 14 */
-	uint16_t mss;			    /* MSS option, 0 when absent (SYN only) */
-	uint32_t tsval;			    /* TSval */
-	uint32_t tsecr;			    /* TSecr */
+	uint32_t seq;			     /* SEG.SEQ */
+	uint32_t ack;			     /* SEG.ACK, valid with TCP_ACK */
+	uint32_t len;			     /* payload bytes, SYN and FIN not counted */
+	uint16_t wnd;			     /* window field as on the wire, unscaled */
+	uint8_t flags;			     /* TCP_* */
+	uint8_t n_sack;			     /* valid entries of sack[] */
+	bool has_ts;			     /* timestamps option present (RFC 7323 section 3.2) */
+	bool ce;			     /* IP header carried CE (RFC 3168) */
+	bool has_wscale;		     /* window scale option present (SYN only) */
+	bool sack_ok;			     /* SACK-permitted present (SYN only) */
+	uint8_t wscale;			     /* shift count, at most 14 */
+	uint16_t mss;			     /* MSS option, 0 when absent (SYN only) */
+	uint32_t tsval;			     /* TSval */
+	uint32_t tsecr;			     /* TSecr */
 	struct tcp_range sack[TCP_MAX_SACK]; /* SACK blocks (RFC 2018), D-SACK first (RFC 2883) */
 };
 
 /** A segment, or a run of equal segments, to put on the wire. */
 struct tcp_emit {
-	uint32_t seq;	   /* sequence number of the first byte */
-	uint32_t ack;	   /* acknowledgement number */
-	uint32_t len;	   /* payload bytes; may be a multiple of mss and more */
-	uint16_t mss;	   /* payload bytes per segment; the shell or the device cuts */
-	uint16_t wnd;	   /* window field, already scaled */
-	uint8_t flags;	   /* TCP_*; PSH and FIN belong to the last segment of the run */
-	uint8_t optlen;	   /* bytes of opt[], a multiple of 4 */
-	bool retx;	   /* a retransmission */
-	uint8_t opt[40];   /* option bytes in wire format, each segment of the run carries them */
+	uint32_t seq;	 /* sequence number of the first byte */
+	uint32_t ack;	 /* acknowledgement number */
+	uint32_t len;	 /* payload bytes; may be a multiple of mss and more */
+	uint16_t mss;	 /* payload bytes per segment; the shell or the device cuts */
+	uint16_t wnd;	 /* window field, already scaled */
+	uint8_t flags;	 /* TCP_*; PSH and FIN belong to the last segment of the run */
+	uint8_t optlen;	 /* bytes of opt[], a multiple of 4 */
+	bool retx;	 /* a retransmission */
+	uint8_t opt[40]; /* option bytes in wire format, each segment of the run carries them */
 };
 
 /** What has been accepted from the client: goes to the server's control block, then back here. */
 struct tcp_rx_pos {
-	uint32_t rcv_nxt;			/* next in-order sequence number, FIN counted */
-	bool fin;				/* the client's FIN is inside rcv_nxt */
-	uint8_t n_ooo;				/* intervals used */
-	struct tcp_range ooo[TCP_MAX_SACK];	/* accepted beyond rcv_nxt, most recent first */
+	uint32_t rcv_nxt;		    /* next in-order sequence number, FIN counted */
+	bool fin;			    /* the client's FIN is inside rcv_nxt */
+	uint8_t n_ooo;			    /* intervals used */
+	struct tcp_range ooo[TCP_MAX_SACK]; /* accepted beyond rcv_nxt, most recent first */
 };
 
-#define TCP_FOREACH_VERDICT(_)                                                                     \
-	_(OK, "accepted")                                                                          \
-	_(OLD, "duplicate")                                                                        \
-	_(WINDOW, "outside-window")                                                                \
-	_(PAWS, "paws")                                                                            \
-	_(ACK_FUTURE, "ack-unsent-data")                                                           \
-	_(ACK_OLD, "ack-too-old")                                                                  \
-	_(NO_ACK, "no-ack-flag")                                                                   \
-	_(SYN, "syn-in-window")                                                                    \
-	_(RST, "reset")                                                                            \
-	_(RST_CHALLENGED, "reset-challenged")                                                      \
-	_(OOO_FULL, "out-of-order-full")                                                           \
+#define TCP_FOREACH_VERDICT(_)                \
+	_(OK, "accepted")                     \
+	_(OLD, "duplicate")                   \
+	_(WINDOW, "outside-window")           \
+	_(PAWS, "paws")                       \
+	_(ACK_FUTURE, "ack-unsent-data")      \
+	_(ACK_OLD, "ack-too-old")             \
+	_(NO_ACK, "no-ack-flag")              \
+	_(SYN, "syn-in-window")               \
+	_(RST, "reset")                       \
+	_(RST_CHALLENGED, "reset-challenged") \
+	_(OOO_FULL, "out-of-order-full")      \
 	_(CLOSED, "closed")
 
 /** Why a segment was taken or dropped; each is a named counter in the shell. */
@@ -137,7 +137,7 @@ enum tcp_verdict {
 #define _(sym, name) TCP_V_##sym,
 	TCP_FOREACH_VERDICT(_)
 #undef _
-	TCP_V_COUNT
+		TCP_V_COUNT
 };
 
 /** Result of tcp_input(): the part of the payload to place, if any. */
@@ -149,21 +149,21 @@ struct tcp_rx {
 	bool fin;		  /* the FIN became in-order with this segment */
 };
 
-#define TCP_FOREACH_EVENT(_)                                                                       \
-	_(ESTABLISHED, "established")                                                              \
-	_(FIN, "fin")		   /* client's FIN accepted in order */                            \
-	_(RESET, "reset")	   /* valid RST from the client; the connection is CLOSED */       \
-	_(TIMEOUT, "timeout")	   /* gave up retransmitting or probing; CLOSED */                 \
-	_(PAYLOAD, "payload")	   /* payload cannot be had any more; nothing more is sent */      \
-	_(DRAINED, "drained")	   /* quiesced, and all that was sent is acknowledged */           \
-	_(CLOSED, "closed")	   /* orderly end: LAST-ACK acknowledged or TIME-WAIT over */
+#define TCP_FOREACH_EVENT(_)                                                             \
+	_(ESTABLISHED, "established")                                                    \
+	_(FIN, "fin")	      /* client's FIN accepted in order */                       \
+	_(RESET, "reset")     /* valid RST from the client; the connection is CLOSED */  \
+	_(TIMEOUT, "timeout") /* gave up retransmitting or probing; CLOSED */            \
+	_(PAYLOAD, "payload") /* payload cannot be had any more; nothing more is sent */ \
+	_(DRAINED, "drained") /* quiesced, and all that was sent is acknowledged */      \
+	_(CLOSED, "closed")   /* orderly end: LAST-ACK acknowledged or TIME-WAIT over */
 
 /** What the core tells the shell about the connection as a whole. */
 enum tcp_event {
 #define _(sym, name) TCP_E_##sym,
 	TCP_FOREACH_EVENT(_)
 #undef _
-	TCP_E_COUNT
+		TCP_E_COUNT
 };
 
 struct tcp_conn;
@@ -174,9 +174,11 @@ struct tcp_conn;
  * the core for the same connection. One const table serves all connections.
  */
 struct tcp_ops {
-	/** Payload [seq, seq+len) is wanted. 0: here; EINPROGRESS: tcp_ready() will follow; else failed. */
+	/** Payload [seq, seq+len) is wanted. 0: here; EINPROGRESS: tcp_ready() will follow; else
+	 * failed. */
 	int (*want)(struct tcp_conn *c, uint32_t seq, uint32_t len, bool retx);
-	/** Put e on the wire. 0, or ENOBUFS: nothing happened, asked again at the next tcp_output(). */
+	/** Put e on the wire. 0, or ENOBUFS: nothing happened, asked again at the next
+	 * tcp_output(). */
 	int (*emit)(struct tcp_conn *c, const struct tcp_emit *e);
 	/** Everything below una is acknowledged by the client and may be released. */
 	void (*acked)(struct tcp_conn *c, uint32_t una);
@@ -202,32 +204,32 @@ void tcp_cfg_default(struct tcp_cfg *cfg);
 
 /** Everything needed to carry a connection on: the takeover and hand-back state. */
 struct tcp_state_io {
-	uint8_t version;	  /* TCP_STATE_VERSION */
-	uint8_t state;		  /* enum tcp_state: ESTABLISHED or CLOSE_WAIT at takeover */
-	uint8_t snd_wscale;	  /* shift applied to windows we receive */
-	uint8_t rcv_wscale;	  /* shift applied to windows we send */
-	bool wscale_ok;		  /* window scaling in use */
-	bool sack_ok;		  /* SACK in use */
-	bool ts_ok;		  /* timestamps in use */
-	bool ts_recent_valid;	  /* ts_recent is known */
-	uint16_t mss;		  /* largest payload without options the path takes (peer's MSS, own MTU) */
-	uint32_t snd_una;	  /* oldest unacknowledged sequence number */
-	uint32_t snd_nxt;	  /* next to send; [snd_una, snd_nxt) is in flight */
-	uint32_t snd_avail;	  /* end of the bytes the server has produced (>= snd_nxt) */
-	uint32_t snd_wnd;	  /* client's window in bytes, scaled */
-	uint32_t snd_wl1;	  /* SND.WL1 */
-	uint32_t snd_wl2;	  /* SND.WL2 */
-	uint32_t max_wnd;	  /* largest snd_wnd seen */
-	uint32_t rcv_nxt;	  /* next expected from the client */
-	uint32_t rcv_edge;	  /* right edge last advertised; never retreats */
-	uint32_t rcv_room;	  /* right edge of the server's ring as a sequence number */
-	uint32_t ts_val;	  /* value of our timestamp clock at `now`; ticks of 1 ms */
-	uint32_t ts_recent;	  /* TS.Recent */
-	uint32_t cwnd;		  /* bytes, 0: start with the initial window */
-	uint32_t ssthresh;	  /* bytes, 0: infinite */
-	uint32_t srtt_us;	  /* 0: not measured */
-	uint32_t rttvar_us;	  /* 0 with srtt_us 0 */
-	uint8_t n_ooo;		  /* out-of-order intervals already placed */
+	uint8_t version;      /* TCP_STATE_VERSION */
+	uint8_t state;	      /* enum tcp_state: ESTABLISHED or CLOSE_WAIT at takeover */
+	uint8_t snd_wscale;   /* shift applied to windows we receive */
+	uint8_t rcv_wscale;   /* shift applied to windows we send */
+	bool wscale_ok;	      /* window scaling in use */
+	bool sack_ok;	      /* SACK in use */
+	bool ts_ok;	      /* timestamps in use */
+	bool ts_recent_valid; /* ts_recent is known */
+	uint16_t mss;	  /* largest payload without options the path takes (peer's MSS, own MTU) */
+	uint32_t snd_una; /* oldest unacknowledged sequence number */
+	uint32_t snd_nxt; /* next to send; [snd_una, snd_nxt) is in flight */
+	uint32_t snd_avail; /* end of the bytes the server has produced (>= snd_nxt) */
+	uint32_t snd_wnd;   /* client's window in bytes, scaled */
+	uint32_t snd_wl1;   /* SND.WL1 */
+	uint32_t snd_wl2;   /* SND.WL2 */
+	uint32_t max_wnd;   /* largest snd_wnd seen */
+	uint32_t rcv_nxt;   /* next expected from the client */
+	uint32_t rcv_edge;  /* right edge last advertised; never retreats */
+	uint32_t rcv_room;  /* right edge of the server's ring as a sequence number */
+	uint32_t ts_val;    /* value of our timestamp clock at `now`; ticks of 1 ms */
+	uint32_t ts_recent; /* TS.Recent */
+	uint32_t cwnd;	    /* bytes, 0: start with the initial window */
+	uint32_t ssthresh;  /* bytes, 0: infinite */
+	uint32_t srtt_us;   /* 0: not measured */
+	uint32_t rttvar_us; /* 0 with srtt_us 0 */
+	uint8_t n_ooo;	    /* out-of-order intervals already placed */
 	struct tcp_range ooo[TCP_MAX_SACK];
 };
 #define TCP_STATE_VERSION 1
@@ -277,7 +279,8 @@ void tcp_abort(struct tcp_conn *c, uint64_t now);
 /** Becomes CLOSED silently: nothing is sent any more and no timer is due. */
 void tcp_detach(struct tcp_conn *c);
 
-/** Hand-back: sends nothing new any more (ACKs and retransmissions go on); TCP_E_DRAINED follows. */
+/** Hand-back: sends nothing new any more (ACKs and retransmissions go on); TCP_E_DRAINED follows.
+ */
 void tcp_quiesce(struct tcp_conn *c, uint64_t now);
 
 /** Runs timers due at `now`. */

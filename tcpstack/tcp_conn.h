@@ -95,10 +95,11 @@ struct tcp_conn {
 	bool probe_due : 1;	  /* zero-window probe is due */
 	bool tlp_due : 1;	  /* tail loss probe is due */
 	bool tlp_out : 1;	  /* a tail loss probe is unanswered */
+	bool tlp_retx : 1;	  /* that probe was a retransmission */
 	bool cwnd_limited : 1;	  /* cwnd was what kept us from sending, since the last ACK */
-	bool rewant : 1;	  /* readiness was forgotten: ask for the gaps again */
-	bool retx_rewant : 1;	  /* the same for the retransmission's payload */
+	bool retx_rewant : 1;	  /* ask again for a retransmission's payload */
 	bool una_retx : 1;	  /* the segment at snd_una was retransmitted, see retx_mark */
+	bool una_lost : 1;	  /* that retransmission was lost again */
 	bool undo_ok : 1;	  /* undo_* hold the state before the reduction */
 	bool rtt_timing : 1;	  /* rtt_seq is being timed */
 	bool new_recovery : 1;	  /* fast recovery has not retransmitted its first segment */
@@ -133,6 +134,7 @@ struct tcp_conn {
 	uint32_t prr_flight;			 /* RecoverFS of RFC 6937, bytes */
 	uint32_t undo_cwnd;			 /* cwnd before the reduction */
 	uint32_t undo_ssthresh;			 /* ssthresh before the reduction */
+	uint32_t tlp_end;			 /* snd_nxt when the tail loss probe was sent */
 	uint32_t undo_tsval;			 /* timestamp of the first retransmission */
 	uint8_t n_ready;			 /* used entries of ready[] */
 	uint8_t n_sacked;			 /* used entries of sacked[] */

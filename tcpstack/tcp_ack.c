@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp_ack.c - when and what to acknowledge (RFC 9293 section 3.8.6.3, RFC 5681
+ * section 4.2, RFC 2018 section 4).
+ *
+ * Accepting a segment only notes what kind of ACK it deserves. The ACK for
+ * data becomes due in tcp_placed(), since an ACK or a SACK may name only what
+ * is in the server's memory: at once for every second full segment, for
+ * anything out of order, at the start (the client is in slow start) and for a
+ * FIN; otherwise when the delayed-ACK timer runs out or data takes it along.
+ */
+#include "tcpstack/tcp_priv.h"
+
+/* True when everything accepted has been placed, so that the next ACK tells it all. */
+static bool caught_up(const struct tcp_conn *c)
+{
+	if (c->rcv_placed != c->rcv_nxt || c->n_ooo != c->n_ooo_placed)
+		return false;
+	for (unsigned int i = 0; i < c->n_ooo; i++) {
+		if (c->ooo[i].start != c->ooo_placed[i].start ||
+		    c->ooo[i].end != c->ooo_placed[i].end)
+			return false;
+	}
+	return true;
+}
+
+void tcp_rx_get(const struct tcp_conn *c, struct tcp_rx_pos *pos)
+{
+	pos->rcv_nxt = c->rcv_nxt;
+	pos->fin = c->fin_rcvd;
+	pos->n_ooo = c->n_ooo;
+	for (unsigned int i = 0; i < TCP_MAX_SACK; i++)
+		pos->ooo[i] = i < c->n_ooo ? c->ooo[i] : (struct tcp_range){0, 0};
+}
+
+/* Takes over the intervals of *pos that lie beyond the placed position. */
+static void placed_ooo(struct tcp_conn *c, const struct tcp_rx_pos *pos)
+{
+	c->n_ooo_placed = 0;
+	for (unsigned int i = 0; i < pos->n_ooo && i < TCP_MAX_SACK; i++) {
+		if (tcp_lt(c->rcv_placed, pos->ooo[i].start))
+			c->ooo_placed[c->n_ooo_placed++] = pos->ooo[i];
+	}
+}
+
+void tcp_placed(struct tcp_conn *c, const struct tcp_rx_pos *pos, uint64_t now)
+{
+	uint32_t advance = pos->rcv_nxt - c->rcv_placed;
+
+	if (c->state == TCP_S_CLOSED || tcp_lt(pos->rcv_nxt, c->rcv_placed) ||
+	    tcp_lt(c->rcv_nxt, pos->rcv_nxt))
+		return;
+	c->rcv_placed = pos->rcv_nxt;
+	placed_ooo(c, pos);
+	if (c->ack_on_place) {
+		c->ack_now = true;
+		c->ack_on_place = !caught_up(c);
+	}
+	if (!advance)
+		return;
+	if (pos->fin && !c->fin_placed) {
+		c->fin_placed = true;
+		c->ack_now = true;
+	}
+	if (c->quick || c->rcv_placed - c->rcv_acked >= 2u * c->rcv_mss)
+		c->ack_now = true;
+	else if (c->t_ack == TCP_NEVER)
+		c->t_ack = now + c->cfg->delack_us;
+}
+
+void tcp_room(struct tcp_conn *c, uint32_t edge, uint64_t now)
+{
+	if (c->state == TCP_S_CLOSED || !tcp_lt(c->rcv_room, edge))
+		return;
+	c->rcv_room = edge;
+	if (tcp_lt(c->rcv_placed, edge))
+		c->rcv_max = tcp_max(c->rcv_max, edge - c->rcv_placed);
+	if (tcp_may_receive(c) && !c->fin_known && tcp_window_opened(c))
+		c->ack_now = true;
+}
+
+bool tcp_ack_has_sack(const struct tcp_conn *c)
+{
+	return c->sack_ok && (c->n_ooo_placed || c->dsack.start != c->dsack.end);
+}
+
+void tcp_ack_note(struct tcp_conn *c, bool with_sack)
+{
+	if (c->quick && c->rcv_acked != c->rcv_placed)
+		c->quick--;
+	c->rcv_acked = c->rcv_placed;
+	c->t_ack = TCP_NEVER;
+	if (tcp_ack_has_sack(c) && !with_sack)
+		return;
+	c->ack_now = false;
+	c->dsack.start = c->dsack.end = c->rcv_placed;
+}
+
+int tcp_ack_emit(struct tcp_conn *c, uint32_t seq, uint64_t now)
+{
+	struct tcp_emit e = {.seq = seq, .flags = TCP_ACK, .mss = tcp_eff_mss(c)};
+	int err;
+
+	e.ack = c->rcv_placed;
+	e.optlen = tcp_options_build(c, true, now, e.opt);
+	e.wnd = tcp_window_field(c);
+	err = c->ops->emit(c, &e);
+	if (err)
+		return err;
+	c->stats.segs_out++;
+	tcp_ack_note(c, true);
+	return 0;
+}
+
+void tcp_ack_output(struct tcp_conn *c, uint64_t now)
+{
+	if (!c->ack_now)
+		return;
+	do {
+		if (tcp_ack_emit(c, c->snd_nxt, now)) {
+			c->ack_now = true;
+			return;
+		}
+	} while (c->dup_due && c->dup_due--);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp_input.c - arrival of a segment in a synchronised state (RFC 9293 section
+ * 3.10.7.4, with RFC 5961 and RFC 7323 section 5).
+ *
+ * The order of the checks is that of the standard: PAWS and sequence number,
+ * RST, SYN, ACK, then payload and FIN. Deliberate widenings: a segment
+ * without payload is acceptable down to the last ACK sent and up to the right
+ * edge itself, since a full or lossy window makes honest clients use both; an
+ * RST is exact at the accepted position and at the acknowledged one, since a
+ * client whose program died answers our ACK number.
+ */
+#include "tcpstack/tcp_priv.h"
+
+/* RFC 9293 section 3.4 table 6, with the widening above. */
+static bool seq_acceptable(const struct tcp_conn *c, const struct tcp_seg *seg)
+{
+	uint32_t end = seg->seq + seg->len + !!(seg->flags & TCP_FIN);
+	uint32_t edge = tcp_lt(c->rcv_edge, c->rcv_nxt) ? c->rcv_nxt : c->rcv_edge;
+
+	return tcp_leq(c->rcv_acked, end) && tcp_leq(seg->seq, edge);
+}
+
+/* First check failed: the segment lies outside the window or is older than the last ACK. */
+static enum tcp_verdict not_acceptable(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now,
+				       struct tcp_rx *rx)
+{
+	bool old = tcp_lt(seg->seq, c->rcv_nxt);
+
+	if (seg->flags & TCP_RST)
+		return old ? TCP_V_OLD : TCP_V_WINDOW;
+	if (!seg->len && !(seg->flags & TCP_FIN)) {
+		tcp_challenge(c, now); /* keepalives and probes get here */
+		return old ? TCP_V_OLD : TCP_V_WINDOW;
+	}
+	if (old)
+		return tcp_accept(c, seg, now, rx);
+	c->ack_now = true;
+	return TCP_V_WINDOW;
+}
+
+/* Second check, RFC 5961 section 3.2. */
+static enum tcp_verdict check_rst(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
+{
+	if (seg->seq == c->rcv_nxt || seg->seq == c->rcv_acked) {
+		tcp_rst_in(c);
+		return TCP_V_RST;
+	}
+	tcp_challenge(c, now);
+	return TCP_V_RST_CHALLENGED;
+}
+
+/* Fourth check, RFC 5961 section 4.2; a new SYN may end TIME-WAIT, RFC 9293 section 3.10.7.4. */
+static enum tcp_verdict check_syn(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
+{
+	bool newer = tcp_lt(c->rcv_nxt, seg->seq) ||
+		     (c->ts_ok && seg->has_ts && tcp_lt(c->ts_recent, seg->tsval));
+
+	if (c->state == TCP_S_TIME_WAIT && !(seg->flags & TCP_ACK) && newer) {
+		tcp_give_up(c, TCP_E_CLOSED);
+		return TCP_V_CLOSED;
+	}
+	tcp_challenge(c, now);
+	return TCP_V_SYN;
+}
+
+/* Fifth check, RFC 5961 section 5.2. Returns TCP_V_OK when the ACK may be used. */
+static enum tcp_verdict check_ack(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
+{
+	if (tcp_lt(c->snd_nxt, seg->ack)) {
+		tcp_challenge(c, now);
+		return TCP_V_ACK_FUTURE;
+	}
+	if (tcp_lt(seg->ack, c->snd_una - tcp_min(c->max_wnd, 1u << 30))) {
+		tcp_challenge(c, now);
+		return TCP_V_ACK_OLD;
+	}
+	return TCP_V_OK;
+}
+
+static enum tcp_verdict segment_arrives(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now,
+					struct tcp_rx *rx)
+{
+	enum tcp_verdict v;
+
+	if ((seg->flags & (TCP_SYN | TCP_RST)) == TCP_SYN)
+		return check_syn(c, seg, now);
+	if (tcp_paws_old(c, seg, now)) {
+		if (seg->len || (seg->flags & TCP_FIN))
+			c->ack_now = true;
+		else
+			tcp_challenge(c, now);
+		return TCP_V_PAWS;
+	}
+	if (!seq_acceptable(c, seg))
+		return not_acceptable(c, seg, now, rx);
+	if (seg->flags & TCP_RST)
+		return check_rst(c, seg, now);
+	if (!(seg->flags & TCP_ACK))
+		return TCP_V_NO_ACK;
+	v = check_ack(c, seg, now);
+	if (v != TCP_V_OK)
+		return v;
+	tcp_ts_update(c, seg, now);
+	tcp_acked(c, seg, now);
+	if (c->state == TCP_S_CLOSED)
+		return TCP_V_OK;
+	return tcp_accept(c, seg, now, rx);
+}
+
+void tcp_input(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now, struct tcp_rx *rx)
+{
+	*rx = (struct tcp_rx){.seq = c->rcv_nxt};
+	c->stats.segs_in++;
+	if (c->state == TCP_S_CLOSED)
+		rx->verdict = TCP_V_CLOSED;
+	else
+		rx->verdict = segment_arrives(c, seg, now, rx);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp_ooo.c - accepted positions: in order, and intervals beyond (RFC 9293
+ * section 3.10.7.4, seventh and eighth; RFC 2018 section 4; RFC 2883).
+ *
+ * A segment's payload is cut to the window, then either moves rcv_nxt (over
+ * intervals it reaches) or joins an interval. Intervals are kept with the one
+ * that changed last first, the order SACK wants. There are at most four: a
+ * segment that would make a fifth is dropped, never an interval that may have
+ * been SACKed.
+ */
+#include "tcpstack/tcp_priv.h"
+
+/* True when [start, end) touches or overlaps r. */
+static bool touches(const struct tcp_range *r, uint32_t start, uint32_t end)
+{
+	return tcp_leq(r->start, end) && tcp_leq(start, r->end);
+}
+
+/* True when r covers [start, end). */
+static bool covers(const struct tcp_range *r, uint32_t start, uint32_t end)
+{
+	return tcp_leq(r->start, start) && tcp_leq(end, r->end);
+}
+
+/*
+ * Notes [start, end) as received twice, if the client may be told: only what
+ * is in the server's memory is named.
+ */
+static void note_dsack(struct tcp_conn *c, uint32_t start, uint32_t end)
+{
+	bool placed = tcp_leq(end, c->rcv_placed);
+
+	if (!c->sack_ok || !tcp_lt(start, end))
+		return;
+	for (unsigned int i = 0; i < c->n_ooo_placed; i++)
+		placed |= covers(&c->ooo_placed[i], start, end);
+	if (placed)
+		c->dsack = (struct tcp_range){start, end};
+}
+
+/* Removes interval i. */
+static void drop_interval(struct tcp_conn *c, unsigned int i)
+{
+	for (; i + 1u < c->n_ooo; i++)
+		c->ooo[i] = c->ooo[i + 1];
+	c->n_ooo--;
+}
+
+/* Moves rcv_nxt to `to` and on over every interval that is reached. */
+static void advance(struct tcp_conn *c, uint32_t to)
+{
+	unsigned int i = 0;
+
+	while (i < c->n_ooo) {
+		if (tcp_leq(c->ooo[i].start, to)) {
+			if (tcp_lt(to, c->ooo[i].end))
+				to = c->ooo[i].end;
+			drop_interval(c, i);
+			i = 0;
+		} else {
+			i++;
+		}
+	}
+	c->stats.bytes_in += to - c->rcv_nxt;
+	c->rcv_nxt = to;
+}
+
+/* Puts [start, end) among the intervals, first. Returns false when there is no place. */
+static bool add_interval(struct tcp_conn *c, uint32_t start, uint32_t end)
+{
+	unsigned int hits = 0;
+
+	for (unsigned int i = 0; i < c->n_ooo; i++)
+		hits += touches(&c->ooo[i], start, end);
+	if (!hits && c->n_ooo == TCP_MAX_SACK)
+		return false;
+	for (unsigned int i = 0; i < c->n_ooo;) {
+		if (!touches(&c->ooo[i], start, end)) {
+			i++;
+			continue;
+		}
+		if (tcp_lt(c->ooo[i].start, start))
+			start = c->ooo[i].start;
+		if (tcp_lt(end, c->ooo[i].end))
+			end = c->ooo[i].end;
+		drop_interval(c, i);
+	}
+	for (unsigned int i = c->n_ooo++; i; i--)
+		c->ooo[i] = c->ooo[i - 1];
+	c->ooo[0] = (struct tcp_range){start, end};
+	return true;
+}
+
+/* Out-of-order payload [start, end). */
+static enum tcp_verdict accept_ooo(struct tcp_conn *c, uint32_t start, uint32_t end)
+{
+	for (unsigned int i = 0; i < c->n_ooo; i++) {
+		if (covers(&c->ooo[i], start, end)) {
+			note_dsack(c, start, end);
+			add_interval(c, start, end);
+			return TCP_V_OLD;
+		}
+	}
+	return add_interval(c, start, end) ? TCP_V_OK : TCP_V_OOO_FULL;
+}
+
+/* An out-of-order segment deserves an ACK of its own, when it has been placed. */
+static void ack_ooo(struct tcp_conn *c)
+{
+	if (c->ack_on_place && !c->sack_ok && c->dup_due < UINT8_MAX)
+		c->dup_due++;
+	c->ack_on_place = true;
+}
+
+/* Remembers where the client's FIN is, and consumes it when it is next. */
+static void accept_fin(struct tcp_conn *c, uint64_t now, struct tcp_rx *rx)
+{
+	if (c->fin_rcvd || c->rcv_nxt != c->fin_seq)
+		return;
+	c->rcv_nxt++;
+	c->fin_rcvd = true;
+	c->ack_on_place = true;
+	rx->fin = true;
+	tcp_fin_in(c, now);
+}
+
+/* Payload that is all below rcv_nxt, or a FIN that is. */
+static enum tcp_verdict accept_old(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
+{
+	note_dsack(c, seg->seq, seg->seq + seg->len);
+	c->ack_now = true;
+	if (c->state == TCP_S_TIME_WAIT && (seg->flags & TCP_FIN))
+		tcp_time_wait(c, now);
+	return TCP_V_OLD;
+}
+
+enum tcp_verdict tcp_accept(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now,
+			    struct tcp_rx *rx)
+{
+	uint32_t start = seg->seq, end = seg->seq + seg->len, edge = c->rcv_edge;
+	bool fin = seg->flags & TCP_FIN;
+	enum tcp_verdict v;
+
+	if (!seg->len && !fin)
+		return TCP_V_OK;
+	if (tcp_leq(end + fin, c->rcv_nxt))
+		return accept_old(c, seg, now);
+	if (!tcp_may_receive(c))
+		return TCP_V_WINDOW;
+	if (tcp_lt(c->rcv_room, edge))
+		edge = c->rcv_room;
+	if (c->fin_known && tcp_lt(c->fin_seq, edge))
+		edge = c->fin_seq;
+	if (tcp_lt(edge, end)) {
+		end = edge;
+		fin = false;
+	}
+	if (tcp_lt(start, c->rcv_nxt)) {
+		note_dsack(c, start, c->rcv_nxt);
+		start = c->rcv_nxt;
+	}
+	if (tcp_lt(end, start) || (start == end && !fin)) {
+		c->ack_now = true;
+		return TCP_V_WINDOW;
+	}
+	if (fin && !c->fin_known) {
+		c->fin_known = true;
+		c->fin_seq = end;
+	}
+	rx->seq = start;
+	rx->skip = start - seg->seq;
+	rx->len = end - start;
+	if (rx->len > c->rcv_mss)
+		c->rcv_mss = (uint16_t)tcp_min(rx->len, c->mss);
+	if (start == c->rcv_nxt) {
+		if (c->n_ooo)
+			c->ack_on_place = true;
+		advance(c, end);
+		v = TCP_V_OK;
+	} else if (start == end) {
+		c->ack_now = true; /* a FIN beyond a hole: remembered */
+		v = TCP_V_OK;
+	} else {
+		v = accept_ooo(c, start, end);
+		if (v == TCP_V_OK)
+			ack_ooo(c);
+		else
+			c->ack_now = true;
+	}
+	if (c->fin_known)
+		accept_fin(c, now, rx);
+	if (v != TCP_V_OK)
+		rx->len = 0;
+	return v;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp_output.c - what to put on the wire now (RFC 9293 sections 3.8.6.2.1 and
+ * 3.10.2, RFC 6675 section 5).
+ *
+ * Order: a due RST; a due ACK that has SACK blocks to carry, since payload
+ * runs carry none; retransmissions; new payload with the FIN; probes; a due
+ * ACK that no payload took along. While a retransmission waits, for its
+ * payload or for cwnd, nothing new overtakes it.
+ *
+ * New payload leaves in whole segments, or when it is all there is, or when it
+ * fills at least half of the largest window the client ever offered. There is
+ * no Nagle delay: programs on the server batch in the ring.
+ */
+#include <errno.h>
+
+#include "tcpstack/tcp_priv.h"
+
+/* Bytes congestion control lets out now. */
+static uint32_t cwnd_room(const struct tcp_conn *c)
+{
+	uint32_t pipe = tcp_sack_pipe(c);
+
+	return c->cwnd > pipe ? c->cwnd - pipe : 0;
+}
+
+/* len cut to a burst, and to whole segments if it was cut. */
+static uint32_t burst(const struct tcp_conn *c, uint32_t len)
+{
+	uint32_t mss = tcp_eff_mss(c), max = c->cfg->max_burst;
+
+	if (len <= max)
+		return len;
+	return max < mss ? mss : max - max % mss;
+}
+
+/* Follows the emission of new payload [seq, seq + len). */
+static void sent_new(struct tcp_conn *c, uint32_t seq, uint32_t len, bool fin, uint64_t now)
+{
+	if (!tcp_flight(c))
+		c->alive_ms = tcp_ms(now);
+	c->snd_nxt = seq + len + fin;
+	c->stats.bytes_out += len;
+	c->sent_ms = tcp_ms(now);
+	if (c->recovery == TCP_R_RECOVERY)
+		c->prr_out += len;
+	if (!c->rtt_timing && c->recovery == TCP_R_OPEN) {
+		c->rtt_timing = true;
+		c->rtt_seq = seq + tcp_min(len + fin, c->mss);
+		c->rtt_us = (uint32_t)now;
+	}
+	tcp_payload_trim(c);
+	if (fin)
+		tcp_fin_out(c);
+	tcp_timer_missing(c, now);
+}
+
+int tcp_emit_run(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, bool retx,
+		 uint64_t now)
+{
+	struct tcp_emit e = {.seq = seq, .len = len, .flags = TCP_ACK | flags, .retx = retx};
+	bool fin = flags & TCP_FIN;
+	uint32_t segs;
+	int err;
+
+	e.ack = c->rcv_placed;
+	e.optlen = tcp_options_build(c, false, now, e.opt);
+	e.mss = c->mss - e.optlen;
+	e.wnd = tcp_window_field(c);
+	err = c->ops->emit(c, &e);
+	if (err == ENODATA)
+		tcp_payload_lost(c, retx);
+	if (err)
+		return err;
+	segs = len ? (len + e.mss - 1) / e.mss : 1;
+	c->stats.segs_out += segs;
+	tcp_ack_note(c, false);
+	if (retx) {
+		c->stats.retx_segs += segs;
+		tcp_recovery_retx(c, seq, seq + len + fin, now);
+	} else {
+		sent_new(c, seq, len, fin, now);
+	}
+	return 0;
+}
+
+/* Emits from the hole what cwnd, window and payload allow. Returns false when that is nothing. */
+static bool retransmit_hole(struct tcp_conn *c, const struct tcp_range *hole, uint64_t now)
+{
+	uint32_t mss = tcp_eff_mss(c), room = cwnd_room(c), end = tcp_data_nxt(c);
+	uint32_t len = hole->end - hole->start, ready;
+	bool fin = c->fin_sent && hole->end == c->snd_nxt;
+
+	len -= fin;
+	if (room < tcp_min(mss, len) && !(c->new_recovery && hole->start == c->snd_una))
+		return false;
+	if (len > tcp_max(room, mss))
+		len = tcp_max(room, mss) / mss * mss;
+	len = burst(c, len);
+	/* A client that shrank its window is asked with one segment at a time. */
+	if (tcp_lt(c->snd_una + c->snd_wnd, hole->start + len)) {
+		if (hole->start != c->snd_una)
+			return false;
+		len = tcp_min(len, mss);
+	}
+	if (len) {
+		ready = tcp_payload_retx(c, hole->start, len);
+		if (!ready)
+			return false;
+		if (ready < len)
+			len = ready >= mss ? ready / mss * mss : ready;
+	}
+	fin = fin && hole->start + len == end;
+	if (tcp_emit_run(c, hole->start, len, fin ? TCP_FIN : 0, true, now))
+		return false;
+	tcp_payload_used(c, hole->start, len);
+	return true;
+}
+
+/* Returns true when nothing that is deemed lost is left to be retransmitted. */
+static bool retransmit(struct tcp_conn *c, uint64_t now)
+{
+	struct tcp_range hole;
+
+	if (c->recovery == TCP_R_OPEN)
+		return true;
+	while (tcp_sack_hole(c, &hole)) {
+		if (!retransmit_hole(c, &hole, now)) {
+			c->cwnd_limited = true;
+			return false;
+		}
+		if (hole.start == c->snd_una)
+			tcp_timer_set(c, TCP_T_RTO, now + tcp_rto(c));
+	}
+	return true;
+}
+
+/* Bytes of new payload for one run, 0: none may leave now. */
+static uint32_t new_len(struct tcp_conn *c)
+{
+	uint32_t mss = tcp_eff_mss(c), left = c->snd_avail - c->snd_nxt;
+	uint32_t wnd = tcp_window_usable(c), cw = cwnd_room(c), ready = tcp_payload_ready(c);
+	uint32_t may = tcp_min(wnd, cw);
+
+	c->cwnd_limited = cw < tcp_min(left, wnd) && cw < mss;
+	if (left <= may && ready >= left)
+		return burst(c, left);
+	may = tcp_min(may, ready);
+	if (may >= mss)
+		return burst(c, may / mss * mss);
+	if (wnd && wnd <= may && wnd >= c->max_wnd / 2)
+		return wnd;
+	return 0;
+}
+
+static void send_new(struct tcp_conn *c, uint64_t now)
+{
+	uint32_t len;
+	uint8_t flags;
+
+	if (c->fin_sent || c->quiesced)
+		return;
+	if (!tcp_flight(c) && (tcp_ms(now) - c->sent_ms) > tcp_rto(c) / 1000)
+		tcp_cc_idle(c, now);
+	while (c->snd_nxt != c->snd_avail) {
+		len = new_len(c);
+		if (!len)
+			return;
+		flags = 0;
+		if (c->snd_nxt + len == c->snd_avail)
+			flags = c->fin_wanted ? TCP_PSH | TCP_FIN : TCP_PSH;
+		if (tcp_emit_run(c, c->snd_nxt, len, flags, false, now) || c->fin_sent)
+			return;
+	}
+	if (c->fin_wanted)
+		tcp_emit_run(c, c->snd_nxt, 0, TCP_FIN, false, now);
+	else if (tcp_flight(c) < c->cwnd)
+		c->cwnd_limited = false;
+}
+
+void tcp_output(struct tcp_conn *c, uint64_t now)
+{
+	if (c->rst_due)
+		tcp_rst_out(c, now);
+	if (c->state == TCP_S_CLOSED)
+		return;
+	if (tcp_ack_has_sack(c))
+		tcp_ack_output(c, now);
+	if (tcp_may_send(c) && !c->failed) {
+		bool clear = retransmit(c, now);
+
+		tcp_payload_want(c);
+		if (clear && !c->failed) {
+			send_new(c, now);
+			tcp_tlp_output(c, now);
+			tcp_persist_output(c, now);
+		}
+		tcp_timer_missing(c, now);
+	}
+	tcp_ack_output(c, now);
+	tcp_close_check(c);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp_payload.c - which payload is wanted, and which is ready to be emitted.
+ *
+ * The server's memory is the send buffer, so before a byte can be emitted the
+ * owner must fetch it. New payload is wanted up to the end of the usable
+ * window plus a bounded look-ahead, in chunks; several may be on their way and
+ * arrive in any order. A retransmission wants one range at a time, which
+ * overtakes the look-ahead.
+ *
+ * Readiness is remembered in a few ranges. When more would be needed the
+ * highest is forgotten and asked for again later: the owner then answers
+ * "here already". Nothing depends on the number of ranges but efficiency.
+ */
+#include <errno.h>
+
+#include "tcpstack/tcp_priv.h"
+
+#define LOOKAHEAD_MIN 16384u /* look-ahead with a closed or very small window */
+
+uint32_t tcp_payload_ready(const struct tcp_conn *c)
+{
+	if (!c->n_ready || c->ready[0].start != c->snd_nxt)
+		return 0;
+	return c->ready[0].end - c->snd_nxt;
+}
+
+void tcp_payload_fail(struct tcp_conn *c)
+{
+	if (c->failed)
+		return;
+	c->failed = true;
+	c->n_ready = 0;
+	c->rx_start = c->rx_end = c->rx_ready = c->snd_una;
+	if (c->timer != TCP_T_TIME_WAIT)
+		tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
+	c->ops->event(c, TCP_E_PAYLOAD);
+}
+
+/*
+ * Remembers that [start, end) is ready. When there are too many ranges the
+ * highest is forgotten, with all that was wanted behind it.
+ */
+static void ready_add(struct tcp_conn *c, uint32_t start, uint32_t end)
+{
+	while (!tcp_range_add(c->ready, &c->n_ready, TCP_READY_MAX, start, end)) {
+		if (!tcp_lt(start, c->ready[c->n_ready - 1].start)) {
+			c->want_nxt = start;
+			return;
+		}
+		c->n_ready--;
+		c->want_nxt = c->ready[c->n_ready].start;
+	}
+}
+
+/* Asks for new payload [want_nxt, want_nxt + len). Returns false when to stop asking for now. */
+static bool want_new(struct tcp_conn *c, uint32_t len)
+{
+	uint32_t start = c->want_nxt;
+	int err = c->ops->want(c, start, len, false);
+
+	if (!err || err == EINPROGRESS) {
+		c->want_nxt = start + len;
+		if (!err)
+			ready_add(c, start, start + len);
+		return c->want_nxt == start + len;
+	}
+	if (err != ENOBUFS)
+		tcp_payload_fail(c);
+	return false;
+}
+
+void tcp_payload_want(struct tcp_conn *c)
+{
+	uint32_t win = tcp_min(c->cwnd, c->snd_wnd);
+	uint32_t ahead = tcp_min(c->cfg->lookahead, tcp_max(win, LOOKAHEAD_MIN));
+	uint32_t now_end = c->snd_una + win, target;
+
+	if (c->failed || c->quiesced || c->fin_sent)
+		return;
+	if (tcp_lt(now_end, c->snd_nxt))
+		now_end = c->snd_nxt;
+	target = now_end + tcp_max(ahead, c->mss);
+	if (tcp_lt(c->snd_avail, target))
+		target = c->snd_avail;
+	while (tcp_lt(c->want_nxt, target)) {
+		uint32_t len = tcp_min(target - c->want_nxt, c->cfg->max_want);
+
+		/* What may be sent now is wanted already: let small steps add up. */
+		if (c->want_nxt + len != c->snd_avail && len < ahead / 2 &&
+		    len < c->cfg->max_want && tcp_lt(now_end, c->want_nxt))
+			return;
+		if (c->n_ready == TCP_READY_MAX && c->ready[c->n_ready - 1].end != c->want_nxt)
+			return;
+		if (!want_new(c, len))
+			return;
+	}
+}
+
+uint32_t tcp_payload_retx(struct tcp_conn *c, uint32_t seq, uint32_t len)
+{
+	int err;
+
+	if (c->failed || !len)
+		return 0;
+	if (tcp_leq(c->rx_start, seq) && tcp_lt(seq, c->rx_end)) {
+		if (tcp_lt(seq, c->rx_ready))
+			return tcp_min(c->rx_ready - seq, len);
+		if (!c->retx_rewant)
+			return 0;
+	} else {
+		c->rx_start = c->rx_ready = seq;
+		c->rx_end = seq + tcp_min(len, c->cfg->max_want);
+	}
+	c->retx_rewant = false;
+	err = c->ops->want(c, seq, c->rx_end - seq, true);
+	if (!err) {
+		c->rx_ready = c->rx_end;
+		return tcp_min(c->rx_end - seq, len);
+	}
+	if (err == EINPROGRESS)
+		return 0;
+	c->rx_start = c->rx_ready = c->rx_end;
+	if (err != ENOBUFS)
+		tcp_payload_fail(c);
+	return 0;
+}
+
+bool tcp_payload_waiting(const struct tcp_conn *c)
+{
+	return tcp_lt(c->rx_start, c->rx_end) && tcp_leq(c->rx_ready, c->rx_start);
+}
+
+void tcp_payload_used(struct tcp_conn *c, uint32_t seq, uint32_t len)
+{
+	if (!tcp_leq(c->rx_start, seq + len) || !tcp_leq(seq + len, c->rx_end))
+		return;
+	c->rx_start = seq + len;
+	if (tcp_lt(c->rx_ready, c->rx_start))
+		c->rx_ready = c->rx_start;
+}
+
+void tcp_payload_lost(struct tcp_conn *c, bool retx)
+{
+	if (retx) {
+		c->rx_start = c->rx_ready = c->rx_end;
+	} else {
+		c->n_ready = 0;
+		c->want_nxt = c->snd_nxt;
+	}
+}
+
+void tcp_payload_trim(struct tcp_conn *c)
+{
+	tcp_range_trim(c->ready, &c->n_ready, c->snd_nxt);
+	if (tcp_lt(c->want_nxt, c->snd_nxt))
+		c->want_nxt = c->snd_nxt;
+	if (tcp_lt(c->rx_start, c->snd_una))
+		c->rx_start = c->snd_una;
+	if (tcp_lt(c->rx_ready, c->rx_start))
+		c->rx_ready = c->rx_start;
+	if (tcp_lt(c->rx_end, c->rx_start))
+		c->rx_end = c->rx_start;
+}
+
+/* Cuts [*start, *end) to [lo, hi). Returns false when nothing is left. */
+static bool clip(uint32_t *start, uint32_t *end, uint32_t lo, uint32_t hi)
+{
+	if (tcp_lt(*start, lo))
+		*start = lo;
+	if (tcp_lt(hi, *end))
+		*end = hi;
+	return tcp_lt(*start, *end);
+}
+
+void tcp_ready(struct tcp_conn *c, uint32_t seq, uint32_t len, uint64_t now)
+{
+	uint32_t start = seq, end = seq + len;
+
+	if (c->state == TCP_S_CLOSED || c->failed)
+		return;
+	if (clip(&start, &end, c->snd_nxt, c->want_nxt))
+		ready_add(c, start, end);
+	start = seq;
+	end = seq + len;
+	if (!clip(&start, &end, c->rx_start, c->rx_end))
+		return;
+	if (!tcp_leq(start, c->rx_ready))
+		c->retx_rewant = true;
+	else if (tcp_lt(c->rx_ready, end))
+		c->rx_ready = end;
+}
+
+void tcp_failed(struct tcp_conn *c, uint32_t seq, uint32_t len, uint64_t now)
+{
+	uint32_t start = seq, end = seq + len;
+
+	if (c->state == TCP_S_CLOSED)
+		return;
+	if (clip(&start, &end, c->snd_nxt, c->want_nxt)) {
+		tcp_payload_fail(c);
+		return;
+	}
+	start = seq;
+	end = seq + len;
+	if (clip(&start, &end, c->rx_start, c->rx_end))
+		tcp_payload_fail(c);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp_priv.h - what the files of the TCP core tell each other.
+ *
+ * Nothing outside tcpstack/tcp_*.c includes this file, tests excepted. Times
+ * named now are microseconds; *_ms are the low 32 bits of milliseconds and are
+ * compared by difference only.
+ */
+#ifndef TCPSTACK_TCP_PRIV_H
+#define TCPSTACK_TCP_PRIV_H
+
+#include "tcpstack/tcp.h"
+#include "tcpstack/tcp_range.h"
+
+#define TCP_OPT_TS_LEN	   12 /* two NOPs and the timestamps option */
+#define TCP_DUP_THRESH	   3  /* RFC 5681 section 3.2 */
+#define TCP_QUICK_ACKS	   16 /* segments acknowledged at once after the start */
+#define TCP_REO_MULT_MAX   8  /* largest reordering tolerance */
+#define TCP_CWND_MAX	   (1u << 30)
+#define TCP_RTO_INITIAL_US 1000000u /* RFC 6298 section 2.1 */
+
+static inline uint32_t tcp_min(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint32_t tcp_max(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Low 32 bits of the time in milliseconds. */
+static inline uint32_t tcp_ms(uint64_t now)
+{
+	return (uint32_t)(now / 1000);
+}
+
+/* Sequence numbers in flight, our FIN counted. */
+static inline uint32_t tcp_flight(const struct tcp_conn *c)
+{
+	return c->snd_nxt - c->snd_una;
+}
+
+/* End of the payload in flight; our FIN, if sent, is at this position. */
+static inline uint32_t tcp_data_nxt(const struct tcp_conn *c)
+{
+	return c->fin_sent ? c->snd_avail : c->snd_nxt;
+}
+
+/* Payload bytes per segment that carries the options every segment carries. */
+static inline uint32_t tcp_eff_mss(const struct tcp_conn *c)
+{
+	return c->mss - (c->ts_ok ? TCP_OPT_TS_LEN : 0);
+}
+
+/* True when something was sent or may still be sent in this state. */
+static inline bool tcp_may_send(const struct tcp_conn *c)
+{
+	return c->state == TCP_S_ESTABLISHED || c->state == TCP_S_CLOSE_WAIT ||
+	       c->state == TCP_S_FIN_WAIT_1 || c->state == TCP_S_CLOSING ||
+	       c->state == TCP_S_LAST_ACK;
+}
+
+/* True while the client may still send payload. */
+static inline bool tcp_may_receive(const struct tcp_conn *c)
+{
+	return c->state == TCP_S_ESTABLISHED || c->state == TCP_S_FIN_WAIT_1 ||
+	       c->state == TCP_S_FIN_WAIT_2;
+}
+
+/* tcp.c: the only place that changes c->state. CLOSED also stops all timers. */
+void tcp_set_state(struct tcp_conn *c, enum tcp_state s);
+
+/* tcp_close.c */
+void tcp_fin_in(struct tcp_conn *c, uint64_t now);	 /* the client's FIN is in order */
+void tcp_fin_acked(struct tcp_conn *c, uint64_t now);	 /* our FIN was acknowledged */
+void tcp_fin_out(struct tcp_conn *c);			 /* our FIN was emitted first */
+void tcp_close_check(struct tcp_conn *c);		 /* LAST-ACK and quiesce may be over */
+void tcp_rst_in(struct tcp_conn *c);			 /* a valid RST came */
+void tcp_rst_out(struct tcp_conn *c, uint64_t now);	 /* emits the RST that is due */
+void tcp_time_wait(struct tcp_conn *c, uint64_t now);	 /* enters or restarts TIME-WAIT */
+void tcp_give_up(struct tcp_conn *c, enum tcp_event ev); /* becomes CLOSED and tells why */
+
+/* tcp_ooo.c: returns the verdict on payload and FIN; fills rx. */
+enum tcp_verdict tcp_accept(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now,
+			    struct tcp_rx *rx);
+
+/* tcp_challenge.c */
+void tcp_challenge(struct tcp_conn *c, uint64_t now); /* an ACK, within the limit of RFC 5961 */
+
+/* tcp_acked.c: the ACK, window and SACK of an acceptable segment. */
+void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now);
+
+/* tcp_window.c */
+uint16_t tcp_window_field(struct tcp_conn *c);	  /* window to advertise; moves rcv_edge */
+bool tcp_window_opened(const struct tcp_conn *c); /* a window update is worth an ACK */
+void tcp_window_in(struct tcp_conn *c, const struct tcp_seg *seg); /* SND.WND of a segment */
+uint32_t tcp_window_usable(const struct tcp_conn *c); /* bytes the client lets us send now */
+
+/* tcp_ack.c */
+void tcp_ack_output(struct tcp_conn *c, uint64_t now);		  /* pure ACKs that are due */
+int tcp_ack_emit(struct tcp_conn *c, uint32_t seq, uint64_t now); /* one pure ACK now */
+void tcp_ack_note(struct tcp_conn *c, bool with_sack);		  /* an ACK left with a segment */
+bool tcp_ack_has_sack(const struct tcp_conn *c); /* the next ACK has SACK blocks to carry */
+
+/* tcp_options.c: returns the number of option bytes, a multiple of 4. */
+unsigned int tcp_options_build(const struct tcp_conn *c, bool with_sack, uint64_t now,
+			       uint8_t opt[40]);
+
+/* tcp_payload.c */
+uint32_t tcp_payload_ready(const struct tcp_conn *c); /* ready bytes from snd_nxt on */
+void tcp_payload_want(struct tcp_conn *c);	      /* wants new payload and look-ahead */
+uint32_t tcp_payload_retx(struct tcp_conn *c, uint32_t seq, uint32_t len); /* ready bytes at seq */
+bool tcp_payload_waiting(const struct tcp_conn *c); /* a retransmission waits for payload */
+void tcp_payload_trim(struct tcp_conn *c);	    /* forgets what was sent or acknowledged */
+void tcp_payload_used(struct tcp_conn *c, uint32_t seq, uint32_t len); /* retransmission left */
+void tcp_payload_lost(struct tcp_conn *c, bool retx); /* ready payload is not there any more */
+void tcp_payload_fail(struct tcp_conn *c);	      /* payload cannot be had any more */
+
+/* tcp_sack.c */
+void tcp_sack_in(struct tcp_conn *c, const struct tcp_seg *seg); /* blocks of a segment */
+void tcp_sack_trim(struct tcp_conn *c);				 /* snd_una moved */
+uint32_t tcp_sack_bytes(const struct tcp_conn *c); /* bytes SACKed, or deemed so by dup ACKs */
+uint32_t tcp_sack_above(const struct tcp_conn *c, uint32_t seq); /* bytes SACKed above seq */
+void tcp_sack_lost(struct tcp_conn *c); /* moves lost_edge by the DupThresh rule */
+bool tcp_sack_hole(const struct tcp_conn *c, struct tcp_range *hole); /* next to retransmit */
+uint32_t tcp_sack_pipe(const struct tcp_conn *c);		      /* RFC 6675 pipe, bytes */
+bool tcp_sack_is_dsack(const struct tcp_seg *seg); /* first block reports a duplicate */
+
+/* tcp_recovery.c */
+void tcp_recovery_ack(struct tcp_conn *c, uint32_t acked, uint32_t delivered, bool dup,
+		      uint64_t now); /* loss detection and cwnd after an ACK */
+bool tcp_recovery_spurious(struct tcp_conn *c, const struct tcp_seg *seg); /* Eifel */
+void tcp_recovery_enter(struct tcp_conn *c);				   /* OPEN to RECOVERY */
+void tcp_recovery_loss(struct tcp_conn *c, uint64_t now); /* a timeout: everything is lost */
+void tcp_recovery_retx(struct tcp_conn *c, uint32_t seq, uint32_t end, uint64_t now);
+void tcp_recovery_reo(struct tcp_conn *c); /* the reordering timer ran out */
+
+/* tcp_cubic.c */
+void tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint64_t now); /* grows cwnd */
+void tcp_cc_reduce(struct tcp_conn *c);		    /* ssthresh and w_max for a congestion event */
+void tcp_cc_idle(struct tcp_conn *c, uint64_t now); /* restart after idling, RFC 5681 4.1 */
+uint32_t tcp_cc_initial(const struct tcp_conn *c);  /* RFC 6928 */
+uint32_t tcp_cbrt(uint64_t x);			    /* floor of the cube root */
+
+/* tcp_rtt.c */
+void tcp_rtt_sample(struct tcp_conn *c, uint32_t us);
+void tcp_rtt_in(struct tcp_conn *c, const struct tcp_seg *seg, bool advanced, uint64_t now);
+uint32_t tcp_rto(const struct tcp_conn *c); /* microseconds, backed off */
+
+/* tcp_timer.c */
+void tcp_timer_set(struct tcp_conn *c, enum tcp_timer_kind kind, uint64_t at);
+void tcp_timer_rearm(struct tcp_conn *c, uint64_t now);	  /* what the sender waits for now */
+void tcp_timer_missing(struct tcp_conn *c, uint64_t now); /* the same, if none is armed */
+
+/* tcp_rto.c, tcp_tlp.c, tcp_persist.c */
+void tcp_rto_fire(struct tcp_conn *c, uint64_t now);
+bool tcp_user_timeout(const struct tcp_conn *c, uint64_t now); /* no progress for too long */
+uint32_t tcp_tlp_pto(const struct tcp_conn *c); /* probe timeout in microseconds, 0: none */
+void tcp_tlp_fire(struct tcp_conn *c, uint64_t now);
+void tcp_tlp_output(struct tcp_conn *c, uint64_t now); /* emits the probe that is due */
+void tcp_tlp_ack(struct tcp_conn *c, const struct tcp_seg *seg, bool dsack, uint64_t now);
+bool tcp_persist_needed(const struct tcp_conn *c);
+void tcp_persist_fire(struct tcp_conn *c, uint64_t now);
+void tcp_persist_output(struct tcp_conn *c, uint64_t now);
+
+/* tcp_output.c: one run; updates everything that follows from it. 0 or what emit() said. */
+int tcp_emit_run(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, bool retx,
+		 uint64_t now);
+
+/* tcp_time.c */
+uint32_t tcp_tsval(const struct tcp_conn *c, uint64_t now);
+bool tcp_paws_old(const struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now);
+void tcp_ts_update(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now);
+
+#endif

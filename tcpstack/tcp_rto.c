@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp_rto.c - the retransmission timeout (RFC 6298 section 5, RFC 9293 section
+ * 3.8.3).
+ *
+ * A timeout while a retransmission waits for its payload says nothing about
+ * the network: it does not back off and takes no further window, but asks for
+ * the payload again.
+ */
+#include "tcpstack/tcp_priv.h"
+
+bool tcp_user_timeout(const struct tcp_conn *c, uint64_t now)
+{
+	return tcp_ms(now) - c->alive_ms >= c->cfg->user_timeout_us / 1000;
+}
+
+void tcp_rto_fire(struct tcp_conn *c, uint64_t now)
+{
+	if (!tcp_flight(c))
+		return;
+	if (tcp_user_timeout(c, now)) {
+		tcp_give_up(c, TCP_E_TIMEOUT);
+		return;
+	}
+	if (tcp_payload_waiting(c)) {
+		c->retx_rewant = true;
+	} else {
+		c->stats.rto_count++;
+		tcp_recovery_loss(c, now);
+		if (c->backoff < UINT8_MAX)
+			c->backoff++;
+	}
+	tcp_timer_set(c, TCP_T_RTO, now + tcp_rto(c));
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp_rtt.c - round-trip time and retransmission timeout (RFC 6298, RFC 7323
+ * section 4).
+ *
+ * One segment per round trip is timed in microseconds, from the moment it was
+ * given to the wire; a retransmission ends the timing (Karn). After one, the
+ * echoed timestamp serves, in its milliseconds.
+ */
+#include "tcpstack/tcp_priv.h"
+
+#define RTT_MAX_US 60000000u /* longer samples are not believed */
+
+void tcp_rtt_sample(struct tcp_conn *c, uint32_t us)
+{
+	uint32_t diff;
+
+	us = tcp_max(us, 1);
+	if (us > RTT_MAX_US)
+		return;
+	if (!c->srtt_us) {
+		c->srtt_us = us;
+		c->rttvar_us = us / 2;
+		return;
+	}
+	diff = us > c->srtt_us ? us - c->srtt_us : c->srtt_us - us;
+	c->rttvar_us = (uint32_t)((3ull * c->rttvar_us + diff) / 4);
+	c->srtt_us = (uint32_t)((7ull * c->srtt_us + us) / 8);
+	c->srtt_us = tcp_max(c->srtt_us, 1);
+}
+
+void tcp_rtt_in(struct tcp_conn *c, const struct tcp_seg *seg, bool advanced, uint64_t now)
+{
+	if (!advanced)
+		return;
+	if (c->rtt_timing) {
+		if (tcp_leq(c->rtt_seq, c->snd_una)) {
+			c->rtt_timing = false;
+			tcp_rtt_sample(c, (uint32_t)now - c->rtt_us);
+		}
+		return;
+	}
+	if (c->ts_ok && seg->has_ts && seg->tsecr) {
+		uint32_t ms = tcp_tsval(c, now) - seg->tsecr;
+
+		if (ms <= RTT_MAX_US / 1000)
+			tcp_rtt_sample(c, tcp_max(ms, 1) * 1000);
+	}
+}
+
+uint32_t tcp_rto(const struct tcp_conn *c)
+{
+	uint64_t rto;
+
+	if (!c->srtt_us)
+		rto = tcp_max(TCP_RTO_INITIAL_US, c->cfg->rto_min_us);
+	else
+		rto = c->srtt_us + tcp_max(4 * c->rttvar_us, c->cfg->rto_min_us);
+	rto <<= tcp_min(c->backoff, 16);
+	return rto < c->cfg->rto_max_us ? (uint32_t)rto : c->cfg->rto_max_us;
+}

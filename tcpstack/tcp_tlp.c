@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp_tlp.c - tail loss probe (RFC 8985 section 7).
+ *
+ * When the end of a flight stays unanswered for two round trips, a segment is
+ * sent that makes the client report what it has: new payload if there is any,
+ * else the last segment again. The timeout has a floor of a quarter of the
+ * smallest RTO, so that a client slow to run is not probed.
+ */
+#include "tcpstack/tcp_priv.h"
+
+uint32_t tcp_tlp_pto(const struct tcp_conn *c)
+{
+	uint64_t pto = 2ull * c->srtt_us;
+
+	if (!c->sack_ok || !c->srtt_us || c->recovery != TCP_R_OPEN || c->n_sacked || c->tlp_out)
+		return 0;
+	if (tcp_flight(c) <= tcp_eff_mss(c))
+		pto += c->cfg->rto_min_us; /* the client may delay this ACK */
+	if (pto < c->cfg->rto_min_us / 4)
+		pto = c->cfg->rto_min_us / 4;
+	return pto < tcp_rto(c) ? (uint32_t)pto : 0;
+}
+
+void tcp_tlp_fire(struct tcp_conn *c, uint64_t now)
+{
+	c->tlp_due = tcp_flight(c) > 0;
+	tcp_timer_set(c, TCP_T_RTO, now + tcp_rto(c));
+}
+
+/* Sends new payload as the probe. Returns false when there is none that may be sent. */
+static bool probe_new(struct tcp_conn *c, uint64_t now)
+{
+	uint32_t len = tcp_min(tcp_window_usable(c), tcp_payload_ready(c));
+
+	len = tcp_min(len, tcp_eff_mss(c));
+	if (c->fin_sent || c->quiesced || !len)
+		return false;
+	if (len < tcp_eff_mss(c) && c->snd_nxt + len != c->snd_avail)
+		return false;
+	return tcp_emit_run(c, c->snd_nxt, len, 0, false, now) == 0;
+}
+
+/* Sends the last segment again. Returns false when its payload is not there yet. */
+static bool probe_last(struct tcp_conn *c, uint64_t now)
+{
+	uint32_t end = tcp_data_nxt(c), seq = end - tcp_eff_mss(c);
+	uint8_t fin = c->fin_sent ? TCP_FIN : 0;
+
+	if (tcp_lt(seq, c->snd_una))
+		seq = c->snd_una;
+	if (tcp_leq(end, seq))
+		seq = end;
+	else if (tcp_payload_retx(c, seq, end - seq) < end - seq)
+		return false;
+	if (tcp_emit_run(c, seq, end - seq, fin ? fin : TCP_PSH, true, now))
+		return false;
+	tcp_payload_used(c, seq, end - seq);
+	return true;
+}
+
+void tcp_tlp_output(struct tcp_conn *c, uint64_t now)
+{
+	bool fresh;
+
+	if (!c->tlp_due)
+		return;
+	if (c->recovery != TCP_R_OPEN || !tcp_flight(c)) {
+		c->tlp_due = false;
+		return;
+	}
+	fresh = probe_new(c, now);
+	if (!fresh && !probe_last(c, now))
+		return;
+	c->tlp_due = false;
+	c->tlp_out = true;
+	c->tlp_retx = !fresh;
+	c->tlp_end = c->snd_nxt;
+	c->stats.probes++;
+}
+
+void tcp_tlp_ack(struct tcp_conn *c, const struct tcp_seg *seg, bool dsack, uint64_t now)
+{
+	if (!c->tlp_out)
+		return;
+	if (dsack) {
+		c->tlp_out = false; /* nothing had been lost */
+		return;
+	}
+	if (!tcp_leq(c->tlp_end, seg->ack))
+		return;
+	c->tlp_out = false;
+	/* Only the probe can have filled the hole: a loss without recovery, section 7.4.2. */
+	if (c->tlp_retx && c->recovery == TCP_R_OPEN) {
+		tcp_cc_reduce(c);
+		c->cwnd = c->ssthresh;
+	}
+}

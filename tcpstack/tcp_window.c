@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp_window.c - both windows (RFC 9293 sections 3.8.6 and 3.10.7.4, RFC 7323
+ * section 2).
+ *
+ * The window we advertise is the free room in the server's ring beyond the
+ * placed position. The promised right edge never retreats. The window field
+ * counts in units of 2^rcv_wscale, so that the edge a field expresses can lie
+ * below the promised one by less than one unit when the placed position is not
+ * a multiple of it and no more room is left (RFC 7323 section 2.4): segments
+ * are still accepted up to the promised edge.
+ */
+#include "tcpstack/tcp_priv.h"
+
+/* The smallest step of the right edge worth telling, RFC 9293 section 3.8.6.2.2. */
+static uint32_t sws_step(const struct tcp_conn *c)
+{
+	return tcp_max(tcp_min(c->rcv_max / 2, c->mss), 1);
+}
+
+uint16_t tcp_window_field(struct tcp_conn *c)
+{
+	uint8_t shift = c->wscale_ok ? c->rcv_wscale : 0;
+	uint32_t edge = c->rcv_edge, width, field;
+
+	if (tcp_lt(edge, c->rcv_room) && c->rcv_room - edge >= sws_step(c))
+		edge = c->rcv_room;
+	if (tcp_lt(edge, c->rcv_placed))
+		return 0;
+	width = edge - c->rcv_placed;
+	field = width >> shift;
+	/* Round up to keep a promise, if there is room for it. */
+	if (tcp_lt(c->rcv_placed + (field << shift), c->rcv_edge) &&
+	    tcp_leq(c->rcv_placed + ((field + 1) << shift), c->rcv_room))
+		field++;
+	field = tcp_min(field, UINT16_MAX);
+	if (tcp_lt(c->rcv_edge, c->rcv_placed + (field << shift)))
+		c->rcv_edge = c->rcv_placed + (field << shift);
+	return (uint16_t)field;
+}
+
+bool tcp_window_opened(const struct tcp_conn *c)
+{
+	uint32_t step, left;
+
+	if (!tcp_lt(c->rcv_edge, c->rcv_room))
+		return false;
+	step = c->rcv_room - c->rcv_edge;
+	if (step < tcp_max(tcp_min(2u * c->mss, c->rcv_max / 2), 1))
+		return false;
+	/* A client with plenty of window left needs no update for each small read. */
+	left = tcp_lt(c->rcv_nxt, c->rcv_edge) ? c->rcv_edge - c->rcv_nxt : 0;
+	return left < c->rcv_max / 2 || step >= c->rcv_max / 4;
+}
+
+void tcp_window_in(struct tcp_conn *c, const struct tcp_seg *seg)
+{
+	if (!tcp_lt(c->snd_wl1, seg->seq) &&
+	    !(c->snd_wl1 == seg->seq && tcp_leq(c->snd_wl2, seg->ack)))
+		return;
+	c->snd_wnd = (uint32_t)seg->wnd << (c->wscale_ok ? c->snd_wscale : 0);
+	c->snd_wl1 = seg->seq;
+	c->snd_wl2 = seg->ack;
+	c->max_wnd = tcp_max(c->max_wnd, c->snd_wnd);
+}
+
+uint32_t tcp_window_usable(const struct tcp_conn *c)
+{
+	uint32_t flight = tcp_flight(c);
+
+	return c->snd_wnd > flight ? c->snd_wnd - flight : 0;
+}

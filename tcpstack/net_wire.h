@@ -179,6 +179,13 @@ size_t net_put_ip4(uint8_t *buf, const struct net_addr *src, const struct net_ad
 size_t net_put_ip6(uint8_t *buf, const struct net_addr *src, const struct net_addr *dst,
 		   uint8_t next, uint8_t hlim, uint16_t paylen);
 
+/**
+ * Finds the TCP header quoted in an ICMP or ICMPv6 error: *ip_off and *tcp_off are offsets in the
+ * frame, *tcp_len the bytes of the TCP segment that are there (8 or more). 0 or EINVAL.
+ */
+int net_icmp_quote(const uint8_t *frame, const struct net_pkt *p, uint32_t *ip_off,
+		   uint32_t *tcp_off, uint32_t *tcp_len);
+
 /** Internal stages of net_parse(): each reads one layer at the offset its predecessor found. */
 enum net_perr net_parse_arp(const uint8_t *frame, uint32_t len, struct net_pkt *p);
 enum net_perr net_parse_ip4(const uint8_t *frame, uint32_t len, unsigned int flags,

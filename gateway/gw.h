@@ -51,6 +51,9 @@
 #define GW_MAX_ARENAS	64 /* arenas of one host */
 #define GW_NAMELEN	64
 #define GW_BURST	32
+#define GW_UD_SQ	1024 /* native SENDs in flight of a worker */
+#define GW_UD_RQ	1024 /* native receive buffers of a worker */
+#define GW_SET_SQ	512  /* work requests of each queue pair of a link */
 
 /** When a service's connections are accelerated; the names are host_shm.h's policies. */
 enum gw_accelerate {
@@ -63,12 +66,12 @@ enum gw_accelerate {
 /** [port "lan0"] */
 struct gw_port_cfg {
 	char name[GW_NAMELEN];
-	char devargs[256];		    /* DPDK device: "net_af_packet0,iface=lan0" or a PCI address */
+	char devargs[256]; /* DPDK device: "net_af_packet0,iface=lan0" or a PCI address */
 	struct net_addr addr[GW_MAX_ADDRS]; /* the gateway's own addresses */
 	uint8_t plen[GW_MAX_ADDRS];	    /* prefix lengths, of 32 or 128 */
 	uint32_t n_addr;
 	struct net_addr next_hop4, next_hop6; /* default routers; zero: none */
-	uint16_t mtu;			    /* IP MTU */
+	uint16_t mtu;			      /* IP MTU */
 };
 
 /** [server "s1"] */
@@ -77,31 +80,35 @@ struct gw_server_cfg {
 	char key[GW_NAMELEN];		    /* shared secret of the bootstrap */
 	struct net_addr addr[GW_MAX_ADDRS]; /* addresses it may serve */
 	uint32_t n_addr;
-	uint32_t max_accelerated;	    /* connections; UINT32_MAX: no limit of its own */
+	uint32_t max_accelerated; /* connections; UINT32_MAX: no limit of its own */
 };
 
 /** [service "web"] */
 struct gw_service_cfg {
 	char name[GW_NAMELEN];
-	struct net_addr addr;		/* server address; all zero: any */
-	uint16_t port;			/* host byte order; 0: any */
+	struct net_addr addr; /* server address; all zero: any */
+	uint16_t port;	      /* host byte order; 0: any */
 	enum gw_accelerate accelerate;
 	uint32_t min_bytes;
-	uint32_t max_accelerated;	/* connections; UINT32_MAX: no limit */
+	uint32_t max_accelerated; /* connections; UINT32_MAX: no limit */
 };
 
 /** The whole configuration file. */
 struct gw_cfg {
-	char name[GW_NAMELEN];	    /* [gateway] name */
-	char control[108];	    /* control socket path */
-	char eal[256];		    /* extra EAL arguments */
+	char name[GW_NAMELEN]; /* [gateway] name */
+	char control[108];     /* control socket path */
+	char eal[256];	       /* extra EAL arguments */
+	char cpus[64];	       /* CPUs of the workers ("2,3-5"); empty: any */
+	uint32_t mbufs;	       /* frame buffers of each worker */
+	uint32_t memory_mb;    /* of DPDK without huge pages; 0: as much as needed */
+	uint32_t log_level;    /* enum gw_log_level */
 	uint32_t workers;
-	uint32_t max_accelerated;   /* connections of the whole gateway */
-	uint32_t host_timeout_ms;   /* a lost host's clients are reset after this */
-	char device[64];	    /* [fabric] device, empty: first */
+	uint32_t max_accelerated; /* connections of the whole gateway */
+	uint32_t host_timeout_ms; /* a lost host's clients are reset after this */
+	char device[64];	  /* [fabric] device, empty: first */
 	uint8_t dev_port;
 	uint8_t gid_index;
-	char listen[108];	    /* [fabric] bootstrap socket path */
+	char listen[108]; /* [fabric] bootstrap socket path */
 	struct gw_port_cfg port[GW_MAX_PORTS];
 	uint32_t n_port;
 	struct gw_server_cfg server[GW_MAX_HOSTS];
@@ -112,21 +119,23 @@ struct gw_cfg {
 
 /** A client LAN port. */
 struct gw_port {
-	uint16_t id;		     /* DPDK port number */
-	uint16_t index;		     /* in gw.port[] */
+	uint16_t id;	/* DPDK port number */
+	uint16_t index; /* in gw.port[] */
 	struct rte_ether_addr mac;
 	const struct gw_port_cfg *cfg;
-	bool hw_csum;		     /* the device finishes TCP and IPv4 checksums */
+	bool hw_csum;	/* the device finishes TCP and IPv4 checksums */
+	bool multi_seg; /* the device takes chains of mbufs */
+	bool opened;	/* probed: to be closed */
 };
 
 /** One attached host as one worker uses it. Owned by the worker while attached. */
 struct gw_link {
 	struct gw_host *host;
 	struct gw_worker *worker;
-	struct ib_set set;   /* its RC queue pairs */
-	struct ibv_ah *ah;   /* towards its native queue pair */
-	bool up;	     /* both ends connected, set alive */
-	void *accel;	     /* acceleration's own per-link data, by gw_accel_link_up() */
+	struct ib_set set; /* its RC queue pairs */
+	struct ibv_ah *ah; /* towards its native queue pair */
+	bool up;	   /* both ends connected, set alive */
+	void *accel;	   /* acceleration's own per-link data, by gw_accel_link_up() */
 };
 
 /** States of a host, one gw_host_set_state() in gw_fabric.c. */
@@ -143,12 +152,14 @@ struct gw_host {
 	const struct gw_server_cfg *cfg;
 	enum gw_host_state state;	    /* control thread */
 	uint64_t epoch;			    /* of the attached taghostd */
-	struct ib_addr native;		    /* its UD queue pair */
-	struct rte_ether_addr mac;	    /* of its TAP */
-	uint32_t mtu;			    /* of its TAP */
+	struct net_addr addr[GW_MAX_ADDRS]; /* addresses it attached with, of cfg->addr[] */
+	uint32_t n_addr;
+	struct ib_addr native;		      /* its UD queue pair */
+	struct rte_ether_addr mac;	      /* of its TAP */
+	uint32_t mtu;			      /* of its TAP */
 	struct ib_arena arena[GW_MAX_ARENAS]; /* n_arena set after the entry is complete */
 	_Atomic uint32_t n_arena;
-	_Atomic uint32_t accelerated;	    /* connections, all workers */
+	_Atomic uint32_t accelerated; /* connections, all workers */
 	struct gw_link link[GW_MAX_WORKERS];
 };
 
@@ -157,6 +168,26 @@ struct gw_next_hop {
 	struct gw_port *port;
 	struct rte_ether_addr mac;
 };
+
+/**
+ * Private area of each mbuf of a worker's pool: whoever owns the mbuf may use it, so that a work
+ * request on the mbuf needs no allocation. gw_native.c keeps the op of its SEND here.
+ */
+struct gw_mbuf_priv {
+	struct ib_op op;
+	struct gw_worker *worker; /* set by whoever posts op */
+	void *ctx;		  /* owner's */
+	uint64_t u[5];		  /* owner's */
+};
+/** The private area, and back from its op to the mbuf. */
+static inline struct gw_mbuf_priv *gw_mbuf_priv(struct rte_mbuf *m)
+{
+	return rte_mbuf_to_priv(m);
+}
+static inline struct rte_mbuf *gw_mbuf_of_op(struct ib_op *op)
+{
+	return (struct rte_mbuf *)((char *)op - sizeof(struct rte_mbuf));
+}
 
 struct gw_neigh; /* neighbour table of one worker (gw_neigh.c) */
 struct gw_flows; /* native TCP flows seen by one worker, for listing (gw_flows.c) */
@@ -167,18 +198,23 @@ struct gw_worker {
 	uint32_t index;
 	unsigned int lcore;
 	struct gw *gw;
-	uint64_t now_us;		/* time of this turn, monotonic */
+	uint64_t now_us; /* time of this turn, monotonic */
 	uint64_t now_ms;
 	struct ib_cq cq;
-	struct ib_qp ud;		/* native queue pair */
-	struct rte_mempool *pool;	/* mbufs of received frames and headers, registered */
-	struct ibv_mr *pool_mr[8];	/* its memory, see gw_mem.c */
+	struct ib_qp ud;		    /* native queue pair */
+	struct rte_mempool *pool;	    /* mbufs of received frames and headers, registered */
+	struct ibv_mr *pool_mr[8];	    /* its memory, see gw_mem.c */
 	struct corr_native *_Atomic native; /* snapshot in use, published by the control thread */
 	struct gw_neigh *neigh;
 	struct gw_flows *flows;
 	struct gw_accel *accel;
 	struct gw_stats stats;
-	struct rte_ring *calls;		/* gw_call() requests */
+	struct rte_ring *calls;	 /* gw_call() requests */
+	struct rte_ring *news;	 /* neighbours other workers learned (gw_neigh.c) */
+	struct rte_ring *events; /* abuse to be logged by the control thread (gw_log.c) */
+	uint64_t event_ms[32];	 /* per kind: not before this time (gw_log.c) */
+	uint32_t event_more[32]; /* per kind: suppressed since the last one */
+	_Atomic bool running;	 /* the lcore is in its loop: gw_call() goes by the ring */
 	struct rte_mbuf *tx[GW_MAX_PORTS][GW_BURST * 4]; /* frames queued for this burst */
 	uint16_t n_tx[GW_MAX_PORTS];
 	_Atomic bool stop;
@@ -193,9 +229,11 @@ struct gw {
 	struct gw_host host[GW_MAX_HOSTS];
 	struct gw_worker *worker[GW_MAX_WORKERS];
 	uint32_t n_worker;
-	uint32_t epoch;			/* random per start */
-	struct tcp_cfg tcp;		/* tunables of the TCP core */
-	_Atomic uint32_t accelerated;	/* connections, all hosts */
+	uint32_t epoch;		      /* random per start */
+	uint64_t start_us;	      /* monotonic */
+	struct gw_ctl *ctl;	      /* control thread: event loop, sockets (gw_main.c) */
+	struct tcp_cfg tcp;	      /* tunables of the TCP core */
+	_Atomic uint32_t accelerated; /* connections, all hosts */
 };
 
 /* --- gateway/gw_worker.c, gw_call.c: by the infrastructure ------------------------------- */
@@ -217,7 +255,8 @@ int gw_pool_register(struct ib_dev *d, struct rte_mempool *mp, struct ibv_mr **m
 
 /* --- gateway/gw_neigh.c ------------------------------------------------------------------ */
 
-/** MAC and port towards an address (its own subnet or the next hop). 0; EAGAIN: being resolved; EHOSTUNREACH. */
+/** MAC and port towards an address (its own subnet or the next hop). 0; EAGAIN: being resolved;
+ * EHOSTUNREACH. */
 int gw_neigh_lookup(struct gw_worker *w, const struct net_addr *dst, struct gw_next_hop *nh);
 /** Learns from a frame a client sent: saves a question on the LAN. */
 void gw_neigh_learn(struct gw_worker *w, struct gw_port *port, const struct net_addr *addr,
@@ -232,7 +271,8 @@ void gw_native_to_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *
 /* --- gateway/gw_flows.c ------------------------------------------------------------------ */
 
 /** Remembers why a flow is native, for `conn list`. */
-void gw_flows_reason(struct gw_worker *w, const struct net_flow *f, uint32_t host, enum ib_reason r);
+void gw_flows_reason(struct gw_worker *w, const struct net_flow *f, uint32_t host,
+		     enum ib_reason r);
 
 /* --- gateway/gw_accel.c and its neighbours: acceleration --------------------------------- */
 
@@ -244,9 +284,14 @@ extern const struct ib_set_ops gw_accel_set_ops; /* set->owner is the struct gw_
 /** The link is up / is going away (host lost or set dead): worker thread. */
 void gw_accel_link_up(struct gw_link *l);
 void gw_accel_link_down(struct gw_link *l, bool host_lost);
-/** The host did not come back in time, or came back with another epoch: reset what is left. */
+/**
+ * The host did not come back in time, or came back with another epoch: reset what is left. (When
+ * the same taghostd comes back, gw_accel_link_down(l, false) is called before gw_accel_link_up():
+ * the host has taken its connections back by itself, forget them.)
+ */
 void gw_accel_host_gone(struct gw_worker *w, struct gw_host *h);
-/** An accelerated or being-handed-back flow takes the frame: true. Else false, m stays the caller's. */
+/** An accelerated or being-handed-back flow takes the frame: true. Else false, m stays the
+ * caller's. */
 bool gw_accel_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
 		 const struct net_pkt *p);
 /** A bounced frame from a host. Takes m (frame starts at its data). */
@@ -260,10 +305,10 @@ uint64_t gw_accel_deadline(const struct gw_worker *w);
 /** One row of `conn list`; both kinds of connections. */
 struct gw_conn_row {
 	struct net_flow flow;
-	uint32_t host;		/* server id */
+	uint32_t host; /* server id */
 	bool accelerated;
-	enum ib_reason reason;	/* why native; IB_R_NONE when accelerated */
-	const char *state;	/* static text */
+	enum ib_reason reason; /* why native; IB_R_NONE when accelerated */
+	const char *state;     /* static text */
 	uint32_t token, qpn;
 	uint16_t dlid;
 	uint8_t dgid[16];

@@ -199,6 +199,9 @@ struct ibv_ah *ib_ah(struct ib_dev *d, const struct ib_addr *a);
 struct ib_set;
 /** What the owner of a set wants to hear. */
 struct ib_set_ops {
+	/** Who the peer is: IB_FROM_HOST or IB_FROM_GW; kinds the other side sends are malformed.
+	 * 0: any kind passes. */
+	unsigned int from;
 	/** One received message, checked by ib_msg_check(): n entries of kind mid. */
 	void (*msg)(struct ib_set *s, uint8_t mid, const void *entries, int n);
 	/** A malformed message came: counted by the owner, the message is ignored. */

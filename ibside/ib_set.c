@@ -36,6 +36,8 @@ static void on_recv(struct ib_qp *qp, void *cookie, const struct ibv_wc *wc)
 	if (!ib_credit_take(&p->credit, bytes >= sizeof(*h) ? h : NULL))
 		n = -1;
 	mid = bytes ? h->mid : 0;
+	if (s->ops->from && !(s->ops->from & ib_mid_senders(mid)))
+		n = -1;
 	if (n < 0)
 		s->ops->bad(s, mid, bytes);
 	else if (n > 0)

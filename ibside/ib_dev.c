@@ -12,9 +12,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define RD_ATOMIC_CAP 16 /* more gains nothing: 16 READs of 64 KiB cover the fabric's round trip \
-			  */
-#define SGE_CAP 16	 /* longest chain of buffers a SEND or WRITE is made of */
+#define RD_ATOMIC_CAP                                                                      \
+	16	   /* more gains nothing: 16 READs of 64 KiB cover the fabric's round trip \
+		    */
+#define SGE_CAP 16 /* longest chain of buffers a SEND or WRITE is made of */
 
 void ib_explain(int error, const char *what, char err[IB_ERRLEN])
 {

@@ -132,10 +132,11 @@ struct gw_port {
 struct gw_link {
 	struct gw_host *host;
 	struct gw_worker *worker;
-	struct ib_set set; /* its RC queue pairs */
-	struct ibv_ah *ah; /* towards its native queue pair */
-	bool up;	   /* both ends connected, set alive */
-	void *accel;	   /* acceleration's own per-link data, by gw_accel_link_up() */
+	struct ib_set set;   /* its RC queue pairs */
+	struct ib_addr peer; /* the host's ctl queue pair, for listing; set when connected */
+	struct ibv_ah *ah;   /* towards its native queue pair */
+	bool up;	     /* both ends connected, set alive */
+	void *accel;	     /* acceleration's own per-link data, by gw_accel_link_up() */
 };
 
 /** States of a host, one gw_host_set_state() in gw_fabric.c. */
@@ -217,7 +218,8 @@ struct gw_worker {
 	_Atomic bool running;	 /* the lcore is in its loop: gw_call() goes by the ring */
 	struct rte_mbuf *tx[GW_MAX_PORTS][GW_BURST * 4]; /* frames queued for this burst */
 	uint16_t n_tx[GW_MAX_PORTS];
-	_Atomic bool stop;
+	_Atomic bool stop; /* the lcore shall leave its loop */
+	bool accel_open;   /* gw_accel_open() succeeded */
 };
 
 /** The daemon. */
@@ -234,6 +236,7 @@ struct gw {
 	struct gw_ctl *ctl;	      /* control thread: event loop, sockets (gw_main.c) */
 	struct tcp_cfg tcp;	      /* tunables of the TCP core */
 	_Atomic uint32_t accelerated; /* connections, all hosts */
+	_Atomic uint32_t service_accelerated[GW_MAX_SERVICES]; /* connections, by service */
 };
 
 /* --- gateway/gw_worker.c, gw_call.c: by the infrastructure ------------------------------- */

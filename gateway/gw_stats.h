@@ -65,6 +65,7 @@
 	_(FABRIC_FULL, "fabric-queue-full")                                                   \
 	_(LAN_FULL, "lan-queue-full")                                                         \
 	_(HELD_FULL, "held-queue-full")	      /* frames held during a hand-back */            \
+	_(HELD_LOST, "host-lost")	      /* the host that had the connection is gone */  \
 	_(BOUNCED_UNKNOWN, "bounced-unknown") /* bounced, and no state, waiting queue full */ \
 	_(BAD_MESSAGE, "bad-message")                                                         \
 	_(STALE_TOKEN, "stale-token")                                                         \

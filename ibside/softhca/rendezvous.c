@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Rendezvous: how ports find each other.  The directory $SOFTHCA_DIR (/run/softhca) holds one
+ * small file per port, <lid>.port, that says in which descriptor of its process the arena is.
+ * The process keeps the file locked (POSIX record lock) for as long as it lives, so the lock tells
+ * the living from the dead, and its holder's pid is the kernel's word.  A flock on the directory
+ * serialises the choice of LIDs.  Files left by killed processes are unlocked: whoever opens a
+ * port next removes them.  The file system crosses network namespaces, unlike abstract sockets.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "soft.h"
+
+#define DEFAULT_DIR "/run/softhca"
+
+/* What a rendezvous file says. */
+struct rdv_record {
+	uint64_t magic;	  /* SOFT_MAGIC */
+	uint32_t version; /* SOFT_VERSION */
+	int32_t memfd;	  /* descriptor of the arena in its process */
+};
+
+static const char *rdv_dir(void)
+{
+	const char *d = getenv("SOFTHCA_DIR");
+
+	return d && *d ? d : DEFAULT_DIR;
+}
+
+static int rdv_path(uint32_t lid, char *buf, size_t len)
+{
+	int n = snprintf(buf, len, "%s/%u.port", rdv_dir(), lid);
+
+	return n > 0 && (size_t)n < len ? 0 : ENAMETOOLONG;
+}
+
+/* Opens the directory, made if missing, and locks it.  Returns the descriptor or -errno. */
+static int rdv_lock_dir(void)
+{
+	const char *dir = rdv_dir();
+
+	for (int tries = 0; tries < 100; tries++) {
+		struct stat a, b;
+		int fd;
+
+		if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			continue;
+		if (fd < 0)
+			return -errno;
+		while (flock(fd, LOCK_EX) < 0)
+			if (errno != EINTR)
+				break;
+		if (fstat(fd, &a) == 0 && stat(dir, &b) == 0 && a.st_ino == b.st_ino &&
+		    a.st_dev == b.st_dev)
+			return fd; /* else removed while we waited */
+		close(fd);
+	}
+	return -EAGAIN;
+}
+
+/* Pid that holds the lock on rendezvous file @fd, or 0 if nobody does. */
+static int rdv_holder(int fd)
+{
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	if (fcntl(fd, F_GETLK, &fl) < 0 || fl.l_type == F_UNLCK)
+		return 0;
+	return fl.l_pid;
+}
+
+/* Removes the files of processes that are gone.  Caller holds the directory's lock. */
+static void rdv_sweep(int dirfd)
+{
+	int dup_fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = dup_fd < 0 ? NULL : fdopendir(dup_fd);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		char *end;
+		unsigned long lid = strtoul(e->d_name, &end, 10);
+		int fd;
+
+		if (end == e->d_name || strcmp(end, ".port") || soft_port_local((uint32_t)lid))
+			continue;
+		fd = openat(dirfd, e->d_name, O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (!rdv_holder(fd))
+			unlinkat(dirfd, e->d_name, 0);
+		close(fd);
+	}
+	if (d)
+		closedir(d);
+	else if (dup_fd >= 0)
+		close(dup_fd);
+}
+
+/* Creates and locks the file of @p under the first free LID.  Returns 0 or errno. */
+static int rdv_claim(struct soft_port *p, int dirfd)
+{
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct rdv_record r = {SOFT_MAGIC, SOFT_VERSION, p->memfd};
+
+	for (uint32_t lid = 1; lid <= SOFT_LID_MAX; lid++) {
+		int rc = rdv_path(lid, p->path, sizeof(p->path));
+
+		if (rc)
+			return rc;
+		if (soft_port_local(lid))
+			continue;
+		p->file = openat(dirfd, strrchr(p->path, '/') + 1,
+				 O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (p->file < 0 && errno == EEXIST)
+			continue;
+		if (p->file < 0)
+			return errno;
+		if (fcntl(p->file, F_SETLK, &fl) < 0 || write(p->file, &r, sizeof(r)) < 0) {
+			rc = errno;
+			unlinkat(dirfd, strrchr(p->path, '/') + 1, 0);
+			close(p->file);
+			return rc;
+		}
+		p->lid = lid;
+		return 0;
+	}
+	return ENOSPC;
+}
+
+/* Gives @p a LID and makes it known.  Its arena must be complete but for LID, GUID and magic,
+ * which are set here.  Returns 0 or errno. */
+int soft_rdv_publish(struct soft_port *p)
+{
+	int dirfd = rdv_lock_dir(), rc;
+
+	if (dirfd < 0) {
+		fprintf(stderr, "softhca: cannot use %s: %s (set SOFTHCA_DIR)\n", rdv_dir(),
+			strerror(-dirfd));
+		return -dirfd;
+	}
+	rdv_sweep(dirfd);
+	rc = rdv_claim(p, dirfd);
+	if (!rc) {
+		p->guid = 0x0254414700000000ull | ((soft_now() >> 10) & 0xffff) << 16 | p->lid;
+		p->shm->lid = p->lid;
+		p->shm->guid = p->guid;
+		atomic_thread_fence(memory_order_release);
+		p->shm->magic = SOFT_MAGIC;
+	} else {
+		fprintf(stderr, "softhca: cannot create a port in %s: %s\n", rdv_dir(),
+			strerror(rc));
+	}
+	close(dirfd);
+	return rc;
+}
+
+/* Takes @p off the subnet; the default directory goes with its last port. */
+void soft_rdv_withdraw(struct soft_port *p)
+{
+	int dirfd = rdv_lock_dir();
+
+	unlink(p->path);
+	close(p->file);
+	p->file = -1;
+	if (dirfd < 0)
+		return;
+	if (!strcmp(rdv_dir(), DEFAULT_DIR))
+		rmdir(DEFAULT_DIR);
+	close(dirfd);
+}
+
+/* Finds the living process behind @lid: its pid, the number of its arena's descriptor and a pidfd
+ * that is certain to be of that process.  Returns 0, ENOENT for nobody, or another errno. */
+int soft_rdv_find(uint32_t lid, int *pid, int *memfd_nr, int *pidfd)
+{
+	struct rdv_record r;
+	char path[128];
+	int fd, rc = rdv_path(lid, path, sizeof(path));
+
+	if (rc)
+		return rc;
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	rc = ENOENT;
+	*pid = rdv_holder(fd);
+	if (*pid <= 0)
+		goto out;
+	*pidfd = (int)syscall(SYS_pidfd_open, *pid, 0);
+	if (*pidfd < 0)
+		goto out;
+	/* Same holder after the open: the pidfd is of the holder. */
+	if (rdv_holder(fd) == *pid && pread(fd, &r, sizeof(r), 0) == sizeof(r) &&
+	    r.magic == SOFT_MAGIC) {
+		rc = r.version == SOFT_VERSION ? 0 : EPROTO;
+		*memfd_nr = r.memfd;
+	}
+	if (rc)
+		close(*pidfd);
+out:
+	close(fd);
+	return rc;
+}

@@ -255,6 +255,9 @@ void tcp_rx_get(const struct tcp_conn *c, struct tcp_rx_pos *pos);
 /** The bytes below *pos are in the server's memory and announced: they may be acknowledged. */
 void tcp_placed(struct tcp_conn *c, const struct tcp_rx_pos *pos, uint64_t now);
 
+/** Owes the client an ACK of everything placed: the next tcp_output() sends it (hand-back). */
+void tcp_ack_soon(struct tcp_conn *c);
+
 /** The server produced `bytes` more bytes to send. */
 void tcp_produced(struct tcp_conn *c, uint32_t bytes, uint64_t now);
 

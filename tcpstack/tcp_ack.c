@@ -68,6 +68,12 @@ void tcp_placed(struct tcp_conn *c, const struct tcp_rx_pos *pos, uint64_t now)
 		c->t_ack = now + c->cfg->delack_us;
 }
 
+void tcp_ack_soon(struct tcp_conn *c)
+{
+	if (c->state != TCP_S_CLOSED && c->rcv_acked != c->rcv_placed)
+		c->ack_now = true;
+}
+
 void tcp_room(struct tcp_conn *c, uint32_t edge, uint64_t now)
 {
 	if (c->state == TCP_S_CLOSED || !tcp_lt(c->rcv_room, edge))

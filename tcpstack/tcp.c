@@ -101,7 +101,7 @@ static void import_sender(struct tcp_conn *c, const struct tcp_state_io *st, uin
 	c->snd_wl2 = st->snd_wl2;
 	c->max_wnd = tcp_max(st->max_wnd, st->snd_wnd);
 	c->want_nxt = st->snd_nxt;
-	c->rx_start = c->rx_end = c->rx_ready = st->snd_una;
+	c->rx_start = c->rx_end = st->snd_una;
 	c->lost_edge = c->high_rxt = c->recover = st->snd_una;
 	c->reo_mult = 1;
 	c->sent_ms = tcp_ms(now);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #define TCP_SACKED_MAX 8 /* SACKed ranges the sender remembers; more are forgotten, safely */
+#define TCP_RX_MAX     2 /* disjoint ranges of a retransmission's ready payload */
 #define TCP_READY_MAX  3 /* disjoint ranges of ready, unsent payload; more are asked for again */
 
 /** Loss recovery states (tcp_recovery.c). */
@@ -97,7 +98,7 @@ struct tcp_conn {
 	bool tlp_out : 1;	  /* a tail loss probe is unanswered */
 	bool tlp_retx : 1;	  /* that probe was a retransmission */
 	bool cwnd_limited : 1;	  /* cwnd was what kept us from sending, since the last ACK */
-	bool retx_rewant : 1;	  /* ask again for a retransmission's payload */
+	bool retx_wait : 1;	  /* a retransmission that may leave waits for its payload */
 	bool una_retx : 1;	  /* the segment at snd_una was retransmitted, see retx_mark */
 	bool una_lost : 1;	  /* that retransmission was lost again */
 	bool undo_ok : 1;	  /* undo_* hold the state before the reduction */
@@ -121,7 +122,7 @@ struct tcp_conn {
 	struct tcp_range ready[TCP_READY_MAX]; /* ready and unsent, ascending */
 	uint32_t rx_start;		       /* retransmission wanted: [rx_start, rx_end) */
 	uint32_t rx_end;		       /* equal to rx_start: none */
-	uint32_t rx_ready;		       /* [rx_start, rx_ready) of it is ready */
+	struct tcp_range rx[TCP_RX_MAX];       /* ready parts of it, ascending */
 
 	/* Sender's scoreboard and recovery: tcp_sack.c, tcp_recovery.c */
 	struct tcp_range sacked[TCP_SACKED_MAX]; /* SACKed, above snd_una, ascending */
@@ -137,6 +138,7 @@ struct tcp_conn {
 	uint32_t tlp_end;			 /* snd_nxt when the tail loss probe was sent */
 	uint32_t undo_tsval;			 /* timestamp of the first retransmission */
 	uint8_t n_ready;			 /* used entries of ready[] */
+	uint8_t n_rx;				 /* used entries of rx[] */
 	uint8_t n_sacked;			 /* used entries of sacked[] */
 	uint8_t recovery;			 /* (readable) enum tcp_recovery_state */
 	uint8_t dup_acks;			 /* consecutive duplicate ACKs, saturating */

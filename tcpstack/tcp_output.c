@@ -108,7 +108,7 @@ static bool retransmit_hole(struct tcp_conn *c, const struct tcp_range *hole, ui
 		if (!ready)
 			return false;
 		if (ready < len)
-			len = ready >= mss ? ready / mss * mss : ready;
+			len = ready / mss * mss;
 	}
 	fin = fin && hole->start + len == end;
 	if (tcp_emit_run(c, hole->start, len, fin ? TCP_FIN : 0, true, now))
@@ -122,6 +122,7 @@ static bool retransmit(struct tcp_conn *c, uint64_t now)
 {
 	struct tcp_range hole;
 
+	c->retx_wait = false;
 	if (c->recovery == TCP_R_OPEN)
 		return true;
 	while (tcp_sack_hole(c, &hole)) {
@@ -155,6 +156,11 @@ static uint32_t new_len(struct tcp_conn *c)
 
 static void send_new(struct tcp_conn *c, uint64_t now)
 {
+	/*
+	 * A FIN in answer to the client's waits until that one is placed, so that
+	 * it acknowledges it: LAST-ACK can end without another ACK.
+	 */
+	bool fin = c->fin_wanted && c->fin_rcvd == c->fin_placed;
 	uint32_t len;
 	uint8_t flags;
 
@@ -168,11 +174,11 @@ static void send_new(struct tcp_conn *c, uint64_t now)
 			return;
 		flags = 0;
 		if (c->snd_nxt + len == c->snd_avail)
-			flags = c->fin_wanted ? TCP_PSH | TCP_FIN : TCP_PSH;
+			flags = fin ? TCP_PSH | TCP_FIN : TCP_PSH;
 		if (tcp_emit_run(c, c->snd_nxt, len, flags, false, now) || c->fin_sent)
 			return;
 	}
-	if (c->fin_wanted)
+	if (fin)
 		tcp_emit_run(c, c->snd_nxt, 0, TCP_FIN, false, now);
 	else if (tcp_flight(c) < c->cwnd)
 		c->cwnd_limited = false;

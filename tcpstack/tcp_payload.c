@@ -31,7 +31,8 @@ void tcp_payload_fail(struct tcp_conn *c)
 		return;
 	c->failed = true;
 	c->n_ready = 0;
-	c->rx_start = c->rx_end = c->rx_ready = c->snd_una;
+	c->rx_start = c->rx_end = c->snd_una;
+	c->n_rx = 0;
 	if (c->timer != TCP_T_TIME_WAIT)
 		tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
 	c->ops->event(c, TCP_E_PAYLOAD);
@@ -97,38 +98,57 @@ void tcp_payload_want(struct tcp_conn *c)
 	}
 }
 
+/* Bytes of the retransmission's payload that are ready from seq on. */
+static uint32_t retx_ready(const struct tcp_conn *c, uint32_t seq)
+{
+	for (unsigned int i = 0; i < c->n_rx; i++) {
+		if (tcp_leq(c->rx[i].start, seq) && tcp_lt(seq, c->rx[i].end))
+			return c->rx[i].end - seq;
+	}
+	return 0;
+}
+
+/* Remembers that [start, end) is ready; when there are too many ranges, wants less. */
+static void retx_add(struct tcp_conn *c, uint32_t start, uint32_t end)
+{
+	while (!tcp_range_add(c->rx, &c->n_rx, TCP_RX_MAX, start, end)) {
+		if (!tcp_lt(start, c->rx[c->n_rx - 1].start)) {
+			c->rx_end = start;
+			return;
+		}
+		c->n_rx--;
+		c->rx_end = c->rx[c->n_rx].start;
+	}
+}
+
+/* Nothing is wanted for a retransmission any more. */
+static void retx_clear(struct tcp_conn *c, uint32_t at)
+{
+	c->rx_start = c->rx_end = at;
+	c->n_rx = 0;
+}
+
 uint32_t tcp_payload_retx(struct tcp_conn *c, uint32_t seq, uint32_t len)
 {
+	uint32_t need = tcp_min(len, tcp_eff_mss(c)), ready;
 	int err;
 
 	if (c->failed || !len)
 		return 0;
-	if (tcp_leq(c->rx_start, seq) && tcp_lt(seq, c->rx_end)) {
-		if (tcp_lt(seq, c->rx_ready))
-			return tcp_min(c->rx_ready - seq, len);
-		if (!c->retx_rewant)
-			return 0;
-	} else {
-		c->rx_start = c->rx_ready = seq;
+	if (!tcp_leq(c->rx_start, seq) || !tcp_lt(seq, c->rx_end) || c->rx_end - seq < need) {
+		retx_clear(c, seq);
 		c->rx_end = seq + tcp_min(len, c->cfg->max_want);
+		err = c->ops->want(c, seq, c->rx_end - seq, true);
+		if (!err)
+			retx_add(c, seq, c->rx_end);
+		else if (err != EINPROGRESS)
+			retx_clear(c, seq);
+		if (err && err != EINPROGRESS && err != ENOBUFS)
+			tcp_payload_fail(c);
 	}
-	c->retx_rewant = false;
-	err = c->ops->want(c, seq, c->rx_end - seq, true);
-	if (!err) {
-		c->rx_ready = c->rx_end;
-		return tcp_min(c->rx_end - seq, len);
-	}
-	if (err == EINPROGRESS)
-		return 0;
-	c->rx_start = c->rx_ready = c->rx_end;
-	if (err != ENOBUFS)
-		tcp_payload_fail(c);
-	return 0;
-}
-
-bool tcp_payload_waiting(const struct tcp_conn *c)
-{
-	return tcp_lt(c->rx_start, c->rx_end) && tcp_leq(c->rx_ready, c->rx_start);
+	ready = tcp_min(retx_ready(c, seq), len);
+	c->retx_wait = ready < need;
+	return c->retx_wait ? 0 : ready;
 }
 
 void tcp_payload_used(struct tcp_conn *c, uint32_t seq, uint32_t len)
@@ -136,14 +156,13 @@ void tcp_payload_used(struct tcp_conn *c, uint32_t seq, uint32_t len)
 	if (!tcp_leq(c->rx_start, seq + len) || !tcp_leq(seq + len, c->rx_end))
 		return;
 	c->rx_start = seq + len;
-	if (tcp_lt(c->rx_ready, c->rx_start))
-		c->rx_ready = c->rx_start;
+	tcp_range_trim(c->rx, &c->n_rx, c->rx_start);
 }
 
 void tcp_payload_lost(struct tcp_conn *c, bool retx)
 {
 	if (retx) {
-		c->rx_start = c->rx_ready = c->rx_end;
+		retx_clear(c, c->snd_una);
 	} else {
 		c->n_ready = 0;
 		c->want_nxt = c->snd_nxt;
@@ -155,12 +174,12 @@ void tcp_payload_trim(struct tcp_conn *c)
 	tcp_range_trim(c->ready, &c->n_ready, c->snd_nxt);
 	if (tcp_lt(c->want_nxt, c->snd_nxt))
 		c->want_nxt = c->snd_nxt;
-	if (tcp_lt(c->rx_start, c->snd_una))
-		c->rx_start = c->snd_una;
-	if (tcp_lt(c->rx_ready, c->rx_start))
-		c->rx_ready = c->rx_start;
-	if (tcp_lt(c->rx_end, c->rx_start))
-		c->rx_end = c->rx_start;
+	if (!tcp_lt(c->rx_start, c->snd_una))
+		return;
+	if (tcp_leq(c->rx_end, c->snd_una))
+		retx_clear(c, c->snd_una);
+	else
+		tcp_payload_used(c, c->snd_una, 0);
 }
 
 /* Cuts [*start, *end) to [lo, hi). Returns false when nothing is left. */
@@ -183,12 +202,8 @@ void tcp_ready(struct tcp_conn *c, uint32_t seq, uint32_t len, uint64_t now)
 		ready_add(c, start, end);
 	start = seq;
 	end = seq + len;
-	if (!clip(&start, &end, c->rx_start, c->rx_end))
-		return;
-	if (!tcp_leq(start, c->rx_ready))
-		c->retx_rewant = true;
-	else if (tcp_lt(c->rx_ready, end))
-		c->rx_ready = end;
+	if (clip(&start, &end, c->rx_start, c->rx_end))
+		retx_add(c, start, end);
 }
 
 void tcp_failed(struct tcp_conn *c, uint32_t seq, uint32_t len, uint64_t now)

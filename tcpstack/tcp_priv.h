@@ -111,8 +111,7 @@ unsigned int tcp_options_build(const struct tcp_conn *c, bool with_sack, uint64_
 uint32_t tcp_payload_ready(const struct tcp_conn *c); /* ready bytes from snd_nxt on */
 void tcp_payload_want(struct tcp_conn *c);	      /* wants new payload and look-ahead */
 uint32_t tcp_payload_retx(struct tcp_conn *c, uint32_t seq, uint32_t len); /* ready bytes at seq */
-bool tcp_payload_waiting(const struct tcp_conn *c); /* a retransmission waits for payload */
-void tcp_payload_trim(struct tcp_conn *c);	    /* forgets what was sent or acknowledged */
+void tcp_payload_trim(struct tcp_conn *c); /* forgets what was sent or acknowledged */
 void tcp_payload_used(struct tcp_conn *c, uint32_t seq, uint32_t len); /* retransmission left */
 void tcp_payload_lost(struct tcp_conn *c, bool retx); /* ready payload is not there any more */
 void tcp_payload_fail(struct tcp_conn *c);	      /* payload cannot be had any more */

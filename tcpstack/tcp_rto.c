@@ -22,8 +22,8 @@ void tcp_rto_fire(struct tcp_conn *c, uint64_t now)
 		tcp_give_up(c, TCP_E_TIMEOUT);
 		return;
 	}
-	if (tcp_payload_waiting(c)) {
-		c->retx_rewant = true;
+	if (c->retx_wait) {
+		tcp_payload_lost(c, true);
 	} else {
 		c->stats.rto_count++;
 		tcp_recovery_loss(c, now);

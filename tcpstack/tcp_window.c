@@ -55,7 +55,11 @@ bool tcp_window_opened(const struct tcp_conn *c)
 
 void tcp_window_in(struct tcp_conn *c, const struct tcp_seg *seg)
 {
-	if (!tcp_lt(c->snd_wl1, seg->seq) &&
+	/*
+	 * An ACK that advances is newer than any before, also on a retransmission
+	 * with an old sequence number: not to take its window would move the edge.
+	 */
+	if (!tcp_lt(c->snd_una, seg->ack) && !tcp_lt(c->snd_wl1, seg->seq) &&
 	    !(c->snd_wl1 == seg->seq && tcp_leq(c->snd_wl2, seg->ack)))
 		return;
 	c->snd_wnd = (uint32_t)seg->wnd << (c->wscale_ok ? c->snd_wscale : 0);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gw_accel_link.c - links that come and go (DESIGN 4.4 "Failure", 4.5).
+ *
+ * When a set fails its connections stand still at once: nothing is acknowledged, neither FIN nor
+ * RST is sent (LOST). If the host is alive it carries them on natively from its control blocks;
+ * the gateway then just forgets them, and their frames go natively. If the host is gone, their
+ * frames are dropped until it is back or its time is over; then the clients are reset.
+ */
+#include <stdlib.h>
+
+#include "gateway/gw_accel.h"
+
+/* Stands still. */
+static void lose(struct gw_conn *c, uint64_t due)
+{
+	struct gw_accel *a = gw_accel_of(c);
+	struct rte_mbuf *m;
+
+	if (gw_conn_running(c) || c->state == GW_C_FINAL || c->state == GW_C_LOST) {
+		gw_conn_set_state(c, GW_C_LOST);
+		c->due = due;
+		c->reason = IB_R_QP_ERROR;
+		while ((m = gw_conn_unhold(c)) != NULL)
+			gw_accel_drop(a->w, m, GW_DROP_HELD_LOST);
+		gw_fetch_drop(c);
+		gw_timer_set(a, c, due);
+	} else {
+		gw_conn_forget(c);
+	}
+}
+
+void gw_alink_dead(struct gw_link *l)
+{
+	struct gw_alink *al = l->accel;
+	struct gw_conn *c, *next;
+
+	for (c = TAILQ_FIRST(&al->conns); c; c = next) {
+		next = TAILQ_NEXT(c, peer);
+		if (c->state != GW_C_LOST)
+			lose(c, l->worker->now_us + GW_LOST_US);
+	}
+}
+
+void gw_accel_link_up(struct gw_link *l)
+{
+	struct gw_alink *al = l->accel;
+
+	if (!l->worker->accel)
+		return;
+	if (!al) {
+		al = calloc(1, sizeof(*al));
+		if (!al)
+			return; /* native only: every request is refused as malformed */
+		al->link = l;
+		TAILQ_INIT(&al->conns);
+		l->accel = al;
+	}
+	al->failed = false;
+}
+
+void gw_accel_link_down(struct gw_link *l, bool host_lost)
+{
+	struct gw_alink *al = l->accel;
+	struct gw_conn *c, *next;
+
+	if (!al)
+		return;
+	for (c = TAILQ_FIRST(&al->conns); c; c = next) {
+		next = TAILQ_NEXT(c, peer);
+		if (host_lost)
+			lose(c, TCP_NEVER);
+		else
+			gw_conn_forget(c);
+	}
+}
+
+void gw_accel_host_gone(struct gw_worker *w, struct gw_host *h)
+{
+	struct gw_alink *al = h->link[w->index].accel;
+	struct gw_conn *c, *next;
+
+	if (!al)
+		return;
+	for (c = TAILQ_FIRST(&al->conns); c; c = next) {
+		next = TAILQ_NEXT(c, peer);
+		if (c->state == GW_C_LOST) {
+			w->accel->n_run = 0;
+			tcp_abort(&c->tcp, w->now_us);
+		}
+		gw_conn_forget(c);
+	}
+}
+
+void gw_alink_free(struct gw_link *l)
+{
+	free(l->accel);
+	l->accel = NULL;
+}

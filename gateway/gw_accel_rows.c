@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gw_accel_rows.c - what the control socket shows of, and does to, accelerated connections.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "gateway/gw_accel.h"
+
+/* State for people: the core's while it is at work, else the connection's. */
+static const char *state_text(const struct gw_conn *c)
+{
+	if (c->state == GW_C_ACTIVE)
+		return tcp_state_name(c->tcp.state);
+	return gw_conn_state_name(c->state);
+}
+
+bool gw_accel_next(struct gw_worker *w, uint32_t *it, struct gw_conn_row *row)
+{
+	struct gw_conn *c = w->accel ? corr_accel_next(w->accel->map, it) : NULL;
+	const struct ib_addr *peer;
+
+	if (!c)
+		return false;
+	peer = &c->link->peer;
+	*row = (struct gw_conn_row){
+		.flow = c->flow,
+		.host = c->link->host->id,
+		.accelerated = true,
+		.reason = c->state == GW_C_ACTIVE ? IB_R_NONE : c->reason,
+		.state = state_text(c),
+		.token = c->token,
+		.qpn = peer->qpn,
+		.dlid = peer->lid,
+		.tx_bytes = c->tcp.stats.bytes_out,
+		.rx_bytes = c->tcp.stats.bytes_in,
+		.retransmits = c->tcp.stats.retx_segs,
+		.srtt_us = c->tcp.srtt_us,
+		.cwnd = c->tcp.cwnd,
+		.rdma_read_bytes = c->read_bytes,
+		.rdma_write_bytes = c->write_bytes,
+		.age_us = w->now_us - c->born_us,
+		.worker = w->index,
+	};
+	memcpy(row->dgid, peer->gid, sizeof(row->dgid));
+	return true;
+}
+
+int gw_accel_handback(struct gw_worker *w, uint32_t token, enum ib_reason r)
+{
+	struct gw_conn *c = w->accel ? corr_accel_by_token(w->accel->map, token) : NULL;
+
+	if (!c || c->state != GW_C_ACTIVE)
+		return ENOENT;
+	gw_back_start(c, r);
+	return 0;
+}
+
+int gw_accel_kill(struct gw_worker *w, uint32_t token)
+{
+	struct gw_conn *c = w->accel ? corr_accel_by_token(w->accel->map, token) : NULL;
+
+	if (!c || !gw_conn_running(c))
+		return ENOENT;
+	gw_back_kill(c, IB_R_COMMAND);
+	return 0;
+}
+
+void gw_accel_mem(const struct gw_worker *w, struct gw_accel_mem *mem)
+{
+	const struct gw_accel *a = w->accel;
+
+	memset(mem, 0, sizeof(*mem));
+	mem->conn_bytes = sizeof(struct gw_conn);
+	if (!a)
+		return;
+	mem->conns = a->n_conns;
+	mem->chunks = a->n_chunks;
+	mem->chunks_used = a->chunks_used;
+	mem->held = a->held + a->n_stray;
+}

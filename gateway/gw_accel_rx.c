@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gw_accel_rx.c - frames of accelerated connections: from the LAN, bounced by a host, held back.
+ */
+#include <netinet/in.h>
+#include <string.h>
+
+#include "gateway/gw_accel.h"
+
+static_assert(sizeof(struct corr_flow) == sizeof(struct net_flow), "the same bytes");
+
+void gw_accel_drop(struct gw_worker *w, struct rte_mbuf *m, enum gw_drop why)
+{
+	w->stats.drop[why]++;
+	rte_pktmbuf_free(m);
+}
+
+void gw_conn_hold(struct gw_conn *c, struct rte_mbuf *m)
+{
+	struct gw_accel *a = gw_accel_of(c);
+
+	if (c->held >= GW_CONN_HELD || m->nb_segs != 1) {
+		gw_accel_drop(a->w, m, GW_DROP_HELD_FULL);
+		return;
+	}
+	if (c->held_first)
+		c->held_last->next = m;
+	else
+		c->held_first = m;
+	c->held_last = m;
+	c->held++;
+	a->held++;
+}
+
+struct rte_mbuf *gw_conn_unhold(struct gw_conn *c)
+{
+	struct rte_mbuf *m = c->held_first;
+
+	if (!m)
+		return NULL;
+	c->held_first = m->next;
+	m->next = NULL;
+	c->held--;
+	gw_accel_of(c)->held--;
+	return m;
+}
+
+/* Connection of a frame, or NULL. */
+static struct gw_conn *find(const struct gw_accel *a, const struct net_pkt *p)
+{
+	struct corr_flow f;
+
+	if (p->proto != IPPROTO_TCP || !p->l4_off || !corr_accel_count(a->map))
+		return NULL;
+	memcpy(f.remote, p->src.b, 16);
+	memcpy(f.local, p->dst.b, 16);
+	f.rport = p->sport;
+	f.lport = p->dport;
+	return corr_accel_by_flow(a->map, &f);
+}
+
+void gw_conn_input(struct gw_conn *c, struct rte_mbuf *m, const struct net_pkt *p)
+{
+	struct gw_worker *w = c->link->worker;
+	struct tcp_seg seg;
+	enum net_perr err;
+
+	if (c->state == GW_C_FINAL || c->state == GW_C_BACK) {
+		gw_conn_hold(c, m);
+		return;
+	}
+	if (!gw_conn_running(c)) {
+		gw_accel_drop(w, m, GW_DROP_HELD_LOST);
+		return;
+	}
+	if (p->fragment) {
+		gw_accel_drop(w, m, GW_DROP_FRAGMENT);
+		return;
+	}
+	err = net_parse_tcp(rte_pktmbuf_mtod(m, const uint8_t *), p, &seg);
+	if (err) {
+		w->stats.perr[err]++;
+		rte_pktmbuf_free(m);
+		return;
+	}
+	w->stats.tcp_segments_in++;
+	gw_place_input(c, m, p, &seg);
+	gw_accel_dirty(c);
+}
+
+bool gw_accel_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
+		 const struct net_pkt *p)
+{
+	struct gw_conn *c = w->accel ? find(w->accel, p) : NULL;
+
+	if (!c || c->state == GW_C_PREPARED)
+		return false;
+	gw_conn_input(c, m, p);
+	return true;
+}
+
+/* Keeps a bounced frame that has no connection. Takes m. */
+static void stray_add(struct gw_accel *a, struct gw_host *h, struct rte_mbuf *m)
+{
+	for (uint32_t i = 0; i < GW_STRAYS; i++) {
+		if (a->stray[i].m)
+			continue;
+		a->stray[i] =
+			(struct gw_stray){.m = m, .host = h, .until = a->w->now_us + GW_STRAY_US};
+		a->n_stray++;
+		return;
+	}
+	gw_accel_drop(a->w, m, GW_DROP_BOUNCED_UNKNOWN);
+}
+
+/* A bounced frame for a connection of that host. Takes m. */
+static void bounced_input(struct gw_conn *c, struct rte_mbuf *m, const struct net_pkt *p)
+{
+	if (c->state == GW_C_PREPARED)
+		gw_conn_hold(c, m); /* overtook its COMMIT */
+	else
+		gw_conn_input(c, m, p);
+}
+
+void gw_accel_bounced(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
+		      const struct net_pkt *p)
+{
+	struct gw_accel *a = w->accel;
+	struct gw_conn *c = a ? find(a, p) : NULL;
+
+	w->stats.bounced_frames++;
+	if (c && c->link->host == h)
+		bounced_input(c, m, p);
+	else if (a && !c && p->proto == IPPROTO_TCP && p->l4_off)
+		stray_add(a, h, m);
+	else
+		gw_accel_drop(w, m, GW_DROP_BOUNCED_UNKNOWN);
+}
+
+/* Asks the host to offer the connection of a frame again. */
+static void reoffer(struct gw_accel *a, struct gw_host *h, const struct net_pkt *p)
+{
+	struct ib_reoffer r = {.rport = p->sport, .lport = p->dport};
+	struct gw_link *l = &h->link[a->w->index];
+
+	memcpy(r.remote, p->src.b, 16);
+	memcpy(r.local, p->dst.b, 16);
+	if (l->up && l->accel)
+		gw_accel_send(l, IB_MID_REOFFER, &r);
+}
+
+void gw_stray_run(struct gw_accel *a)
+{
+	for (uint32_t i = 0; i < GW_STRAYS; i++) {
+		struct gw_stray *s = &a->stray[i];
+		struct rte_mbuf *m = s->m;
+		struct gw_conn *c;
+		struct net_pkt p;
+
+		if (!m)
+			continue;
+		if (net_parse(rte_pktmbuf_mtod(m, uint8_t *), rte_pktmbuf_data_len(m), 0, &p))
+			c = NULL;
+		else
+			c = find(a, &p);
+		if (!c && s->until > a->w->now_us)
+			continue;
+		s->m = NULL;
+		a->n_stray--;
+		if (c && c->link->host == s->host) {
+			bounced_input(c, m, &p);
+			continue;
+		}
+		reoffer(a, s->host, &p);
+		gw_accel_drop(a->w, m, GW_DROP_BOUNCED_UNKNOWN);
+	}
+}

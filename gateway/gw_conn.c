@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gw_conn.c - life of a connection's structure, its state, and its turn.
+ */
+#include <string.h>
+
+#include "gateway/gw_accel.h"
+
+const char *gw_conn_state_name(enum gw_conn_state s)
+{
+	static const char *const names[] = {
+#define _(sym, name) [GW_C_##sym] = name,
+		GW_FOREACH_CONN_STATE(_)
+#undef _
+	};
+
+	return s < GW_C_COUNT ? names[s] : "?";
+}
+
+void gw_conn_set_state(struct gw_conn *c, enum gw_conn_state s)
+{
+	c->state = s;
+	c->due = TCP_NEVER;
+}
+
+struct gw_conn *gw_conn_new(struct gw_accel *a, struct gw_link *l)
+{
+	struct gw_conn *c = TAILQ_FIRST(&a->idle);
+
+	if (c)
+		TAILQ_REMOVE(&a->idle, c, peer);
+	else if (a->fresh_conns < a->max_conns)
+		c = &a->conns[a->fresh_conns++];
+	else
+		return NULL;
+	memset(c, 0, sizeof(*c));
+	c->link = l;
+	c->due = TCP_NEVER;
+	c->arm_tx = c->arm_rx = IB_ARM_NEVER;
+	c->born_us = a->w->now_us;
+	a->n_conns++;
+	TAILQ_INSERT_TAIL(&gw_alink_of(l)->conns, c, peer);
+	return c;
+}
+
+/* Back to the pool. */
+static void conn_free(struct gw_accel *a, struct gw_conn *c)
+{
+	gw_conn_set_state(c, GW_C_FREE);
+	a->n_conns--;
+	TAILQ_INSERT_HEAD(&a->idle, c, peer);
+}
+
+/* Gives back its part of the limits, and its slot. */
+static void uncount(struct gw_conn *c)
+{
+	struct gw_host *h = c->link->host;
+	struct gw *gw = c->link->worker->gw;
+
+	if (!c->counted)
+		return;
+	c->counted = false;
+	atomic_fetch_sub_explicit(&gw->accelerated, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&h->accelerated, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&gw->service_accelerated[c->service], 1, memory_order_relaxed);
+	gw_alink_of(c->link)->slots[c->arena][c->slot / 64] &= ~(1ull << c->slot % 64);
+}
+
+void gw_conn_forget(struct gw_conn *c)
+{
+	struct gw_accel *a = gw_accel_of(c);
+	struct gw_alink *al = gw_alink_of(c->link);
+	struct rte_mbuf *m;
+
+	if (c->token)
+		corr_accel_del(a->map, c->token);
+	if (c->queued == GW_Q_DIRTY)
+		TAILQ_REMOVE(&a->dirty, c, work);
+	else if (c->queued == GW_Q_STARVED)
+		TAILQ_REMOVE(&a->starved, c, work);
+	c->queued = GW_Q_NONE;
+	gw_timer_del(a, c);
+	while ((m = gw_conn_unhold(c)) != NULL)
+		gw_accel_drop(a->w, m, GW_DROP_HELD_LOST);
+	if (c->place) {
+		gw_place_put(a, c->place);
+		c->place = NULL;
+		al->places--;
+	}
+	gw_fetch_drop(c);
+	uncount(c);
+	TAILQ_REMOVE(&al->conns, c, peer);
+	gw_conn_set_state(c, GW_C_GONE);
+	if (!c->ops_out)
+		conn_free(a, c);
+}
+
+void gw_conn_op_done(struct gw_conn *c)
+{
+	struct gw_accel *a = gw_accel_of(c);
+
+	c->ops_out--;
+	a->ops_out--;
+	if (c->state == GW_C_GONE && !c->ops_out)
+		conn_free(a, c);
+	gw_accel_feed(a);
+}
+
+/* The core's event(): noted only; gw_conn_run() acts. */
+static void on_event(struct tcp_conn *t, enum tcp_event ev)
+{
+	struct gw_conn *c = gw_conn_of(t);
+
+	switch (ev) {
+	case TCP_E_FIN:
+		c->line_due = true;
+		break;
+	case TCP_E_DRAINED:
+		c->drained = true;
+		break;
+	case TCP_E_RESET:
+		c->link->worker->stats.client_resets++;
+		/* fallthrough */
+	case TCP_E_TIMEOUT:
+	case TCP_E_PAYLOAD:
+	case TCP_E_CLOSED:
+		if (!c->ended)
+			c->ended = (uint8_t)(ev + 1);
+		break;
+	default:
+		break;
+	}
+}
+
+const struct tcp_ops gw_conn_tcp_ops = {
+	.want = gw_fetch_want,
+	.emit = gw_emit,
+	.acked = gw_fetch_acked,
+	.event = on_event,
+};
+
+/* The core's turn. */
+static void run_tcp(struct gw_conn *c, uint64_t now)
+{
+	struct gw_accel *a = gw_accel_of(c);
+
+	c->want_blocked = false;
+	if (tcp_deadline(&c->tcp) <= now)
+		tcp_timer(&c->tcp, now);
+	a->n_run = 0;
+	tcp_output(&c->tcp, now);
+	if (a->n_run) {
+		/* What was sent may make room for payload that was refused. */
+		if (c->want_blocked || a->n_run == GW_SENT_MAX)
+			gw_accel_dirty(c);
+		gw_emit_sent(c);
+	}
+}
+
+/* Enters the connection's next deadline into the heap. */
+static void run_timer(struct gw_conn *c)
+{
+	uint64_t due = c->due;
+
+	if (gw_conn_running(c) && tcp_deadline(&c->tcp) < due)
+		due = tcp_deadline(&c->tcp);
+	gw_timer_set(gw_accel_of(c), c, due);
+}
+
+void gw_conn_run(struct gw_conn *c)
+{
+	uint64_t now = c->link->worker->now_us;
+
+	switch ((enum gw_conn_state)c->state) {
+	case GW_C_ACTIVE:
+	case GW_C_DRAINING:
+		run_tcp(c, now);
+		gw_lines_run(c);
+		gw_back_run(c);
+		if (c->want_blocked || c->line_due || (c->peek_due && !c->peeking))
+			gw_accel_starve(c);
+		break;
+	case GW_C_PREPARED:
+	case GW_C_LOST:
+		if (c->due > now)
+			break;
+		gw_conn_forget(c);
+		return;
+	case GW_C_BACK:
+		if (c->due > now)
+			break;
+		gw_back_ack(c);
+		return;
+	default:
+		break;
+	}
+	run_timer(c);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gw_conn.h - one accelerated connection in a worker.
+ *
+ * States:
+ *
+ *	            COMMIT            back_start()        drained        line done      BACK_ACK
+ *	PREPARED ------------> ACTIVE ------------> DRAINING ---> FINAL ---------> BACK ------> GONE
+ *	   | CANCEL, 5 s          |      set dead, host lost        |               |
+ *	   `--> GONE              `---------------> LOST <----------+---------------'
+ *
+ * A structure is given back to the pool when it is GONE and no work request refers to it.
+ */
+#ifndef GATEWAY_GW_CONN_H
+#define GATEWAY_GW_CONN_H
+
+#include <sys/queue.h>
+
+#include "gateway/gw.h"
+
+#define GW_CONN_CHUNKS 4  /* payload chunks one connection may hold */
+#define GW_CONN_HELD   64 /* frames one connection may hold back */
+
+#define GW_FOREACH_CONN_STATE(_)                                                             \
+	_(FREE, "free")		/* in the pool */                                            \
+	_(PREPARED, "prepared") /* granted, waits for COMMIT; frames go natively */          \
+	_(ACTIVE, "active")	/* the gateway carries it */                                 \
+	_(DRAINING, "draining") /* hand-back asked for: nothing new is sent */               \
+	_(FINAL, "final")	/* the last line is being written; client frames are held */ \
+	_(BACK, "back")		/* DisConn or AbortConn sent; client frames are held */      \
+	_(LOST, "lost")		/* its host is gone: frames are dropped, nothing is sent */  \
+	_(GONE, "gone")		/* forgotten; waits for the last work request */
+
+/** Life of a connection; one conn_set_state() in gw_conn.c. */
+enum gw_conn_state {
+#define _(sym, name) GW_C_##sym,
+	GW_FOREACH_CONN_STATE(_)
+#undef _
+		GW_C_COUNT
+};
+
+struct gw_chunk;
+struct gw_place;
+struct gw_peek;
+
+/** One connection. Belongs to its worker. Cursors as in ib_line.h. */
+struct gw_conn {
+	struct tcp_conn tcp;			/* first: the core's functions get this */
+	struct gw_link *link;			/* whose queue pairs carry it */
+	struct net_flow flow;			/* 4-tuple */
+	uint32_t token;				/* our name of it, 0: none */
+	uint32_t req_id;			/* host's name of the request */
+	uint32_t tx_seq0;			/* sequence number of tx cursor 0 */
+	uint32_t rx_seq0;			/* sequence number of rx cursor 0 */
+	uint64_t tx_prod;			/* bytes the server has produced, as far as known */
+	uint64_t tx_acked;			/* bytes released, as last written to the line */
+	uint64_t rx_prod;			/* bytes placed, as last written to the line */
+	uint64_t rx_cons;			/* bytes the program has taken, as far as known */
+	uint64_t arm_tx;			/* as last written to the line */
+	uint64_t arm_rx;			/* as last written to the line */
+	uint64_t rd_noted;			/* bytes released since the last RdmaRdCompl */
+	uint64_t due;				/* own timer, microseconds, TCP_NEVER: none */
+	uint64_t born_us;			/* when it was granted */
+	uint64_t nh_us;				/* when the next hop was looked up */
+	uint64_t read_bytes;			/* payload READ */
+	uint64_t write_bytes;			/* payload WRITTEN */
+	struct gw_port *port;			/* towards the client */
+	struct gw_chunk *chunk[GW_CONN_CHUNKS]; /* payload held or being READ, NULL: none */
+	struct gw_place *place;			/* line being composed in this burst, or NULL */
+	struct rte_mbuf *held_first;		/* frames held back, linked by next; ours */
+	struct rte_mbuf *held_last;
+	TAILQ_ENTRY(gw_conn) work; /* in gw_accel.dirty or .starved, see queued */
+	TAILQ_ENTRY(gw_conn) peer; /* in gw_alink.conns */
+	uint32_t heap;		   /* place in the timer heap, from 1; 0: not in it */
+	uint16_t arena;		   /* index into gw_host.arena[] */
+	uint16_t slot;		   /* slot of it */
+	uint16_t service;	   /* index into gw_cfg.service[] */
+	uint16_t ip_id;		   /* identification of the next IPv4 header */
+	uint16_t ops_out;	   /* work requests that will call back */
+	uint8_t rd_out;		   /* of which READs of payload */
+	uint8_t held;		   /* frames held back */
+	uint8_t state;		   /* enum gw_conn_state */
+	uint8_t reason;		   /* enum ib_reason of the hand-back */
+	uint8_t back_mid;	   /* DISCONN or ABORT: what ends the hand-back */
+	uint8_t ended;		   /* enum tcp_event + 1 that ended it, 0: none */
+	uint8_t mac[6];		   /* next hop towards the client */
+	uint8_t queued;		   /* enum gw_queue */
+	bool line_due : 1;	   /* the gateway line is to be written */
+	bool peek_due : 1;	   /* the host line is to be READ */
+	bool peeking : 1;	   /* it is being READ */
+	bool tx_fin : 1;	   /* nothing follows tx_prod */
+	bool tx_fin_seen : 1;  /* the flag was seen in a READ: READ once more, then believe it */
+	bool rx_fin : 1;       /* the client's FIN has been announced */
+	bool want_blocked : 1; /* a want() was refused for lack of room */
+	bool drained : 1;      /* everything sent is acknowledged */
+	bool counted : 1;      /* in the counters of limits */
+};
+
+static_assert(offsetof(struct gw_conn, tcp) == 0, "found from the core's pointer");
+static_assert(sizeof(struct gw_conn) - sizeof(struct tcp_conn) <= 352, "the shell stays small");
+
+/** The connection around the core's part. */
+static inline struct gw_conn *gw_conn_of(struct tcp_conn *t)
+{
+	return (struct gw_conn *)t;
+}
+
+/** Arena of a connection's slot. */
+static inline const struct ib_arena *gw_conn_arena(const struct gw_conn *c)
+{
+	return &c->link->host->arena[c->arena];
+}
+
+/** Sequence number of a tx cursor, and the tx cursor of one near what is in flight. */
+static inline uint32_t gw_tx_seq(const struct gw_conn *c, uint64_t cursor)
+{
+	return c->tx_seq0 + (uint32_t)cursor;
+}
+
+static inline uint64_t gw_tx_cursor(const struct gw_conn *c, uint32_t seq)
+{
+	return c->tx_acked + (uint64_t)(int64_t)(int32_t)(seq - gw_tx_seq(c, c->tx_acked));
+}
+
+/** The same for the receive ring. */
+static inline uint32_t gw_rx_seq(const struct gw_conn *c, uint64_t cursor)
+{
+	return c->rx_seq0 + (uint32_t)cursor;
+}
+
+static inline uint64_t gw_rx_cursor(const struct gw_conn *c, uint32_t seq)
+{
+	return c->rx_prod + (uint64_t)(int64_t)(int32_t)(seq - gw_rx_seq(c, c->rx_prod));
+}
+
+/** Right edge of the receive ring as a sequence number, by the consumer cursor known. */
+static inline uint32_t gw_rx_edge(const struct gw_conn *c)
+{
+	return gw_rx_seq(c, c->rx_cons + gw_conn_arena(c)->rx_size);
+}
+
+/** True while the TCP core is at work. */
+static inline bool gw_conn_running(const struct gw_conn *c)
+{
+	return c->state == GW_C_ACTIVE || c->state == GW_C_DRAINING;
+}
+
+#endif

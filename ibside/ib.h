@@ -58,6 +58,18 @@ int ib_dev_open(struct ib_dev *d, const char *name, uint8_t port, uint8_t gid_in
 /** Closes; everything made from it must be gone. */
 void ib_dev_close(struct ib_dev *d);
 
+/** An asynchronous event of the device. */
+struct ib_event {
+	enum ibv_event_type type; /* as the verbs name it */
+	uint32_t qpn;		  /* queue pair it is about, or 0 */
+	uint8_t port;		  /* port it is about, or 0 */
+	char text[IB_ERRLEN];	  /* all of it, for the log */
+};
+/** Makes asynchronous events pollable: *fd becomes readable, and ib_dev_event() does not block. */
+int ib_dev_events(struct ib_dev *d, int *fd);
+/** Takes one event. EAGAIN: there is none (any more). */
+int ib_dev_event(struct ib_dev *d, struct ib_event *e);
+
 /** Writes "what: reason, and what to do" for errno `error` of a verbs call into err. */
 void ib_explain(int error, const char *what, char err[IB_ERRLEN]);
 

@@ -199,6 +199,30 @@ static void refused(bool read, uint64_t raddr, uint32_t rkey)
 	assert_int_equal(((uint8_t *)b.mem.addr)[0], 0);
 }
 
+/* Whose memory it was hears of the attempt, though no completion of its own failed. */
+static void victim_is_told(void **state)
+{
+	struct ibv_sge sge = sge_of(&a, 0, 64);
+	struct ib_event e = {0};
+	struct pollfd pfd = {.events = POLLIN};
+
+	assert_int_equal(ib_dev_events(&bench_dev, &pfd.fd), 0);
+	while (ib_dev_event(&bench_dev, &e) == 0)
+		;
+	pair(4, 4);
+	assert_int_equal(ib_qp_write(&a.qp, &sge, 1, 4096, 0xdead, NULL), 0);
+	assert_true(poll_until(&a.deaths, 1));
+	assert_int_equal(poll(&pfd, 1, 5000), 1);
+	do {
+		assert_int_equal(ib_dev_event(&bench_dev, &e), 0);
+	} while (e.qpn != b.qp.qp->qp_num);
+	assert_int_equal(e.type, IBV_EVENT_QP_ACCESS_ERR);
+	assert_non_null(strstr(e.text, bench_dev.name));
+	while (ib_dev_event(&bench_dev, &e) == 0)
+		;
+	assert_int_equal(ib_dev_event(&bench_dev, &e), EAGAIN);
+}
+
 static void forged_rkey(void **state)
 {
 	refused(false, (uintptr_t)b.mem.addr, b.mem.mr->rkey + 0x1000);
@@ -242,6 +266,7 @@ static void fence_then_drain(void **state)
 	ib_qp_fence(&a.qp); /* once more does nothing */
 	poll_quiet();
 	assert_true(ib_qp_drained(&a.qp));
+	assert_int_equal(a.qp.sq_tail, a.qp.sq_head); /* the unsignaled one is settled, too */
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(op[i].done, 1);
 	assert_int_equal(a.flushed, 8);
@@ -325,6 +350,7 @@ int main(void)
 		T(unsignaled_work_is_released),
 		T(write_and_read_move_memory),
 		T(send_waits_for_a_buffer),
+		T(victim_is_told),
 		T(forged_rkey),
 		T(write_beyond_the_end),
 		T(read_before_the_start),

@@ -136,6 +136,21 @@ static void credits_hold_and_return(void **state)
 	assert_int_equal(in_a.bad + in_b.bad, 0);
 }
 
+/* What found no credit leaves when credits come, whether or not anybody flushes. */
+static void waiting_entries_need_no_flush(void **state)
+{
+	join(&ops_any);
+	in_b.in_order = true;
+	for (uint32_t i = 0; i < 1000; i++)
+		assert_int_equal(put(&a, i % 2 ? IB_MID_COMMIT : IB_MID_CANCEL, i), 0);
+	ib_set_flush(&a.set);
+	for (int turn = 0; turn < 100000 && in_b.messages < 1000; turn++) {
+		ib_cq_poll(&b.cq, 16);
+		ib_cq_poll(&a.cq, 16);
+	}
+	assert_int_equal(in_b.messages, 1000);
+}
+
 /* Both flood each other and are polled at random: nobody waits for ever. */
 static void floods_do_not_lock(void **state)
 {
@@ -332,6 +347,7 @@ int main(void)
 		T(one_message_arrives),
 		T(entries_share_messages),
 		T(credits_hold_and_return),
+		T(waiting_entries_need_no_flush),
 		T(floods_do_not_lock),
 		T(cursors_overtake_each_other),
 		T(too_much_is_the_end),

@@ -20,9 +20,9 @@ static void advance_una(struct tcp_conn *c, uint32_t ack, uint64_t now)
 	c->tlp_due = false;
 	tcp_sack_trim(c);
 	tcp_payload_trim(c);
-	c->una_retx = tcp_lt(ack, c->high_rxt);
-	c->una_lost = false;
-	c->retx_mark = c->snd_nxt;
+	c->una_retx = false;
+	if (tcp_lt(ack, c->high_rxt))
+		tcp_recovery_mark(c, ack); /* holes are retransmitted in ascending order */
 	c->ops->acked(c, fin ? c->snd_avail : ack);
 	if (fin)
 		tcp_fin_acked(c, now);
@@ -53,6 +53,13 @@ static uint32_t delivered_by(const struct tcp_conn *c, uint32_t acked, bool dup,
 	return after > sacked_before ? after - sacked_before : 0;
 }
 
+/* SACKed bytes that were sent, or sent again, after the retransmission at snd_una. */
+static uint32_t sacked_after_retx(const struct tcp_conn *c)
+{
+	return tcp_range_covered(c->sacked, c->n_sacked, c->retx_high, c->high_rxt) +
+	       tcp_range_covered(c->sacked, c->n_sacked, c->retx_mark, c->snd_nxt);
+}
+
 /* The sender's timer after an ACK that may have changed what it should wait for. */
 static void restart_timer(struct tcp_conn *c, bool progress, uint64_t now)
 {
@@ -70,7 +77,7 @@ static void restart_timer(struct tcp_conn *c, bool progress, uint64_t now)
 void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 {
 	uint32_t acked = seg->ack - c->snd_una, wnd = c->snd_wnd, flight = tcp_flight(c);
-	uint32_t sacked = tcp_sack_bytes(c), delivered;
+	uint32_t sacked = tcp_sack_bytes(c), delivered, proof;
 	bool dsack, dup;
 
 	if (tcp_lt(seg->ack, c->snd_una))
@@ -87,7 +94,10 @@ void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 		if (c->state == TCP_S_CLOSED)
 			return;
 	}
+	proof = sacked_after_retx(c);
 	tcp_sack_in(c, seg);
+	if (c->una_retx)
+		c->retx_proof += tcp_max(sacked_after_retx(c), proof) - proof;
 	delivered = delivered_by(c, acked, false, sacked);
 	dup = !acked && flight && !seg->len && !(seg->flags & TCP_FIN) &&
 	      (c->sack_ok ? delivered > 0 : c->snd_wnd == wnd);

@@ -130,6 +130,8 @@ struct tcp_conn {
 	uint32_t high_rxt;			 /* lost bytes below it have been retransmitted */
 	uint32_t recover;			 /* recovery ends when snd_una reaches it */
 	uint32_t retx_mark;			 /* snd_nxt when snd_una was retransmitted */
+	uint32_t retx_high;			 /* what is SACKed beyond was sent again later */
+	uint32_t retx_proof;			 /* bytes sent after it and SACKed since */
 	uint32_t prr_delivered;			 /* RFC 6937, bytes */
 	uint32_t prr_out;			 /* RFC 6937, bytes */
 	uint32_t prr_flight;			 /* RecoverFS of RFC 6937, bytes */

@@ -120,8 +120,7 @@ void tcp_payload_fail(struct tcp_conn *c);	      /* payload cannot be had any mo
 void tcp_sack_in(struct tcp_conn *c, const struct tcp_seg *seg); /* blocks of a segment */
 void tcp_sack_trim(struct tcp_conn *c);				 /* snd_una moved */
 uint32_t tcp_sack_bytes(const struct tcp_conn *c); /* bytes SACKed, or deemed so by dup ACKs */
-uint32_t tcp_sack_above(const struct tcp_conn *c, uint32_t seq); /* bytes SACKed above seq */
-void tcp_sack_lost(struct tcp_conn *c); /* moves lost_edge by the DupThresh rule */
+void tcp_sack_lost(struct tcp_conn *c);		   /* moves lost_edge by the DupThresh rule */
 bool tcp_sack_hole(const struct tcp_conn *c, struct tcp_range *hole); /* next to retransmit */
 uint32_t tcp_sack_pipe(const struct tcp_conn *c);		      /* RFC 6675 pipe, bytes */
 bool tcp_sack_is_dsack(const struct tcp_seg *seg); /* first block reports a duplicate */
@@ -132,6 +131,8 @@ void tcp_recovery_ack(struct tcp_conn *c, uint32_t acked, uint32_t delivered, bo
 bool tcp_recovery_spurious(struct tcp_conn *c, const struct tcp_seg *seg); /* Eifel */
 void tcp_recovery_enter(struct tcp_conn *c);				   /* OPEN to RECOVERY */
 void tcp_recovery_loss(struct tcp_conn *c, uint64_t now); /* a timeout: everything is lost */
+void tcp_recovery_mark(struct tcp_conn *c,
+		       uint32_t high); /* the segment at snd_una was sent again by now */
 void tcp_recovery_retx(struct tcp_conn *c, uint32_t seq, uint32_t end, uint64_t now);
 void tcp_recovery_reo(struct tcp_conn *c); /* the reordering timer ran out */
 

@@ -11,7 +11,7 @@
  * below a SACKed range stays open for the reordering window, (c) for all that
  * was sent before recovery began, when a retransmission made since has been
  * acknowledged, (d) for a retransmission at snd_una, when DupThresh segments
- * sent after it were SACKed, (e) by timeout, for everything.
+ * sent after it, new or again, were SACKed, (e) by timeout, for everything.
  *
  * During fast recovery cwnd follows proportional rate reduction. A reduction
  * whose first retransmission turns out needless, because the client echoes a
@@ -139,7 +139,7 @@ static void detect_lost_again(struct tcp_conn *c)
 {
 	uint32_t thresh = (TCP_DUP_THRESH * c->reo_mult - 1) * (uint32_t)tcp_eff_mss(c);
 
-	if (c->una_retx && !c->una_lost && tcp_sack_above(c, c->retx_mark) > thresh)
+	if (c->una_retx && c->retx_proof > thresh)
 		c->una_lost = true;
 }
 
@@ -205,6 +205,15 @@ void tcp_recovery_reo(struct tcp_conn *c)
 	prr(c, 0);
 }
 
+void tcp_recovery_mark(struct tcp_conn *c, uint32_t high)
+{
+	c->una_retx = true;
+	c->una_lost = false;
+	c->retx_mark = c->snd_nxt;
+	c->retx_high = high;
+	c->retx_proof = 0;
+}
+
 void tcp_recovery_retx(struct tcp_conn *c, uint32_t seq, uint32_t end, uint64_t now)
 {
 	c->rtt_timing = false;
@@ -214,12 +223,9 @@ void tcp_recovery_retx(struct tcp_conn *c, uint32_t seq, uint32_t end, uint64_t 
 		c->new_recovery = false;
 		c->undo_tsval = tcp_tsval(c, now);
 	}
-	if (seq == c->snd_una) {
-		c->una_retx = true;
-		c->una_lost = false;
-		c->retx_mark = c->snd_nxt;
-	}
 	if (tcp_lt(c->high_rxt, end))
 		c->high_rxt = end;
+	if (seq == c->snd_una)
+		tcp_recovery_mark(c, c->high_rxt);
 	c->prr_out += end - seq;
 }

@@ -83,11 +83,6 @@ uint32_t tcp_sack_bytes(const struct tcp_conn *c)
 	return tcp_min(dup, tcp_flight(c) - tcp_min(tcp_flight(c), tcp_eff_mss(c)));
 }
 
-uint32_t tcp_sack_above(const struct tcp_conn *c, uint32_t seq)
-{
-	return tcp_range_covered(c->sacked, c->n_sacked, seq, c->snd_nxt);
-}
-
 void tcp_sack_lost(struct tcp_conn *c)
 {
 	uint32_t bytes = 0, count = 0, thresh = TCP_DUP_THRESH * c->reo_mult;

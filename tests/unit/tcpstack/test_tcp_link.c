@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Two cores over a simulated network: delivery, progress and the rules of tcp_sim.h. */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tcp_sim.h"
+
+#define SEC 1000000ull
+
+static uint64_t seed;
+
+/* Runs o, fails when it does not finish within `limit`; returns the time it took. */
+static uint64_t run(const struct sim_opts *o, struct sim *s, uint64_t limit)
+{
+	uint64_t start;
+
+	sim_init(s, o, seed);
+	start = s->now;
+	if (!sim_run(s, limit)) {
+		for (int i = 0; i < 2; i++) {
+			struct sim_end *e = &s->e[i];
+			struct tcp_conn *c = &e->c;
+
+			print_error("end %d: %s timer %d acked %u of %u placed %u una %u nxt %u "
+				    "want %u cwnd %u wnd %u r%d backoff %u ready %u rto %u\n",
+				    i, tcp_state_name(c->state), c->timer, e->acked, o->bytes[i],
+				    e->placed_nxt, c->snd_una - e->isn, c->snd_nxt - e->isn,
+				    c->want_nxt - e->isn, c->cwnd, c->snd_wnd, c->recovery,
+				    c->backoff, c->n_ready, c->stats.rto_count);
+		}
+		fail_msg("no end within %llu us", (unsigned long long)limit);
+	}
+	return s->now - start;
+}
+
+static void test_lossless(void **state)
+{
+	struct sim_opts o;
+	struct sim s;
+
+	for (int v = 0; v < 8; v++) {
+		sim_defaults(&o);
+		o.bytes[1] = v & 1 ? 700001 : 0;
+		o.read_us = v & 2 ? 20 : 0;
+		o.write_us = v & 2 ? 15 : 0;
+		o.no_ts = v & 4;
+		o.no_sack = v & 4;
+		run(&o, &s, 5 * SEC);
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(s.e[i].c.stats.retx_segs, 0);
+			assert_int_equal(s.e[i].c.stats.rto_count, 0);
+			assert_int_equal(s.e[i].c.stats.bytes_out, o.bytes[i]);
+			assert_int_equal(s.e[i].c.stats.bytes_in, o.bytes[!i]);
+			assert_int_equal(s.e[i].events[TCP_E_FIN], 1);
+		}
+		sim_fini(&s);
+	}
+}
+
+static void test_loss(void **state)
+{
+	static const uint32_t loss[] = {100, 500, 1500};
+	struct sim_opts o;
+	struct sim s;
+
+	for (unsigned int v = 0; v < 12; v++) {
+		sim_defaults(&o);
+		o.loss = loss[v % 3];
+		o.no_sack = v >= 6;
+		o.no_ts = v & 1;
+		o.read_us = 30;
+		o.write_us = 20;
+		o.evict = true;
+		o.bytes[0] = 300000;
+		o.bytes[1] = 200000;
+		run(&o, &s, 600 * SEC);
+		sim_fini(&s);
+		seed += 2;
+	}
+}
+
+static void test_reorder_dup(void **state)
+{
+	struct sim_opts o;
+	struct sim s;
+
+	for (unsigned int v = 0; v < 4; v++) {
+		sim_defaults(&o);
+		o.reorder = 1000;
+		o.reorder_us = v & 1 ? 6000 : 600;
+		o.dup = 300;
+		o.no_ts = v & 2;
+		o.write_us = 100;
+		run(&o, &s, 60 * SEC);
+		/* Only the limit of four intervals makes this link lose anything. */
+		assert_true(s.e[0].c.stats.rto_count <= 6);
+		sim_fini(&s);
+	}
+}
+
+/* READs that take many round trips, come in parts and out of order, and buffers that run out. */
+static void test_slow_reads(void **state)
+{
+	struct sim_opts o;
+	struct sim s;
+
+	for (unsigned int v = 0; v < 8; v++) {
+		sim_defaults(&o);
+		o.read_us = v & 1 ? 50000 : 3000;
+		o.read_jitter = v & 2 ? 40000 : 0;
+		o.read_parts = v & 2;
+		o.evict = true;
+		o.loss = v & 4 ? 200 : 0;
+		o.nobufs = v & 4 ? 1000 : 0;
+		o.want_nobufs = v & 4 ? 2000 : 0;
+		run(&o, &s, 600 * SEC);
+		if (!(v & 4))
+			assert_int_equal(s.e[0].c.stats.retx_segs, 0);
+		sim_fini(&s);
+	}
+}
+
+/* A retransmission whose payload takes longer than the RTO does not back off. */
+static void test_wait_no_backoff(void **state)
+{
+	struct sim_opts o;
+	struct sim s;
+
+	sim_defaults(&o);
+	o.read_us = 900000;
+	o.evict = true;
+	o.loss = 300;
+	o.bytes[0] = 100000;
+	run(&o, &s, 600 * SEC);
+	assert_true(s.e[0].c.backoff <= 4);
+	sim_fini(&s);
+}
+
+static void test_slow_writes(void **state)
+{
+	struct sim_opts o;
+	struct sim s;
+
+	sim_defaults(&o);
+	o.write_us = 30000;
+	o.bytes[1] = 400000;
+	run(&o, &s, 60 * SEC);
+	assert_int_equal(s.e[0].c.stats.retx_segs + s.e[1].c.stats.retx_segs, 0);
+	sim_fini(&s);
+}
+
+/* The program reads slowly: windows close, probes and updates open them again. */
+static void test_small_windows(void **state)
+{
+	static const uint32_t rings[] = {1000, 3000, 20000, 65535};
+	struct sim_opts o;
+	struct sim s;
+
+	for (unsigned int v = 0; v < 8; v++) {
+		sim_defaults(&o);
+		o.ring = rings[v % 4];
+		o.wscale = v & 1 ? 0 : 5;
+		o.app_us = 50000;
+		o.loss = v >= 4 ? 300 : 0;
+		o.bytes[0] = 40 * o.ring < 200000 ? 40 * o.ring : 200000;
+		run(&o, &s, 600 * SEC);
+		if (v < 4)
+			assert_int_equal(s.e[0].c.stats.retx_segs, 0);
+		sim_fini(&s);
+	}
+}
+
+static void test_trickle(void **state)
+{
+	struct sim_opts o;
+	struct sim s;
+
+	for (unsigned int v = 0; v < 2; v++) {
+		sim_defaults(&o);
+		o.chunk = 700;
+		o.chunk_us = 5000;
+		o.bytes[0] = 70000;
+		o.bytes[1] = 70000;
+		o.loss = v ? 500 : 0;
+		run(&o, &s, 120 * SEC);
+		sim_fini(&s);
+	}
+}
+
+static void test_bottleneck(void **state)
+{
+	struct sim_opts o;
+	struct sim s;
+	uint64_t t;
+
+	sim_defaults(&o);
+	o.rate_bps = 12500000;
+	o.queue = 100000;
+	o.delay_us = 5000;
+	o.bytes[0] = 4 << 20;
+	o.ring = 1 << 20;
+	t = run(&o, &s, 60 * SEC);
+	/* 4 MB take 0.34 s on this link: at least half of it is used. */
+	assert_true(t < 700000);
+	assert_int_equal(s.e[0].c.stats.rto_count, 0);
+	sim_fini(&s);
+}
+
+/* Everything at once, many small runs. */
+static void test_random(void **state)
+{
+	struct sim_opts o;
+	struct sim s, g = {.rng = seed};
+
+	for (unsigned int v = 0; v < 200; v++) {
+		sim_defaults(&o);
+		o.loss = sim_rand(&g, 4) ? sim_rand(&g, 800) : 0;
+		o.dup = sim_rand(&g, 300);
+		o.reorder = sim_rand(&g, 1500);
+		o.reorder_us = sim_rand(&g, 20000);
+		o.delay_us = sim_rand(&g, 30000);
+		o.read_us = sim_rand(&g, 2) ? sim_rand(&g, 60000) : 0;
+		o.read_jitter = sim_rand(&g, 2) ? sim_rand(&g, 60000) : 0;
+		o.read_parts = sim_rand(&g, 2);
+		o.evict = sim_rand(&g, 2);
+		o.nobufs = sim_rand(&g, 3) ? 0 : sim_rand(&g, 2000);
+		o.want_nobufs = sim_rand(&g, 3) ? 0 : sim_rand(&g, 2000);
+		o.write_us = sim_rand(&g, 2) ? sim_rand(&g, 20000) : 0;
+		o.ring = 500 + sim_rand(&g, 100000);
+		o.app_us = sim_rand(&g, 30000);
+		o.chunk = sim_rand(&g, 2) ? 1 + sim_rand(&g, 20000) : 0;
+		o.chunk_us = sim_rand(&g, 10000);
+		o.no_sack = !sim_rand(&g, 4);
+		o.no_ts = !sim_rand(&g, 4);
+		o.wscale = (uint8_t)sim_rand(&g, 8);
+		o.mss = (uint16_t)(100 + sim_rand(&g, 8900));
+		o.isn[0] = sim_rand(&g, UINT32_MAX);
+		o.isn[1] = sim_rand(&g, UINT32_MAX);
+		o.bytes[0] = sim_rand(&g, 60000);
+		o.bytes[1] = sim_rand(&g, 60000);
+		run(&o, &s, 3600 * SEC);
+		sim_fini(&s);
+		seed += 2;
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lossless),	cmocka_unit_test(test_loss),
+		cmocka_unit_test(test_reorder_dup),	cmocka_unit_test(test_slow_reads),
+		cmocka_unit_test(test_wait_no_backoff), cmocka_unit_test(test_slow_writes),
+		cmocka_unit_test(test_small_windows),	cmocka_unit_test(test_trickle),
+		cmocka_unit_test(test_bottleneck),	cmocka_unit_test(test_random),
+	};
+
+	seed = sim_seed();
+	return cmocka_run_group_tests_name("tcp link", tests, NULL, NULL);
+}

@@ -33,6 +33,8 @@ size_t net_build_arp_reply(uint8_t *buf, size_t room, const uint8_t *req, const 
 
 	if (p->ethertype != NET_ETHERTYPE_ARP || net_get16(arp + 6) != 1 || !fits(room, p->vlan))
 		return 0;
+	if (net_addr_is_mcast(&p->dst) || p->dst.b[12] == 127 || p->dst.b[12] == 0)
+		return 0; /* nobody's address */
 	return put_arp(buf, p->vlan, arp + 8, 2, mac, p->dst.b + 12, arp + 8, p->src.b + 12);
 }
 

@@ -51,6 +51,8 @@ static int read_ns(const uint8_t *nd, uint32_t len, const struct net_pkt *p,
 
 	if (nd_options(nd + ND_HLEN, len - ND_HLEN, ND_OPT_SLLA, &mac))
 		return EINVAL;
+	if (net_addr_eq(&p->src, &info->target)) /* asks for itself */
+		return EINVAL;
 	if (dad && (mac || memcmp(p->dst.b, solicited, sizeof(solicited)) != 0))
 		return EINVAL;
 	info->is_request = true;
@@ -82,6 +84,7 @@ static int read_na(const uint8_t *nd, uint32_t len, const struct net_pkt *p,
 
 int net_neigh_read(const uint8_t *frame, const struct net_pkt *p, struct net_neigh_info *info)
 {
+	static const uint8_t loopback[16] = {[15] = 1};
 	const uint8_t *nd = frame + p->l4_off;
 	uint32_t len;
 	int err;
@@ -98,7 +101,7 @@ int net_neigh_read(const uint8_t *frame, const struct net_pkt *p, struct net_nei
 		return EINVAL;
 	memcpy(info->target.b, nd + 8, 16);
 	if (net_addr_is_mcast(&info->target) || net_addr_is_v4(&info->target) ||
-	    net_addr_is_any(&info->target))
+	    net_addr_is_any(&info->target) || memcmp(info->target.b, loopback, 16) == 0)
 		return EINVAL;
 	if (nd[0] == NET_ICMP6_NS)
 		err = read_ns(nd, len, p, info);

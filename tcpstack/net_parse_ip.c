@@ -23,7 +23,7 @@ static enum net_perr check_addrs(const struct net_pkt *p)
 			return NET_PERR_IP_ADDR;
 		if (net_addr_is_any(s) && p->proto != NET_PROTO_ICMP6) /* DAD, RFC 4862 */
 			return NET_PERR_IP_ADDR;
-	} else if (s->b[12] == 0 || s->b[12] == 127 || d->b[12] == 127) {
+	} else if (s->b[12] == 0 || s->b[12] == 127 || d->b[12] == 0 || d->b[12] == 127) {
 		return NET_PERR_IP_ADDR;
 	}
 	if (p->proto == NET_PROTO_TCP && net_addr_is_mcast(d)) /* RFC 9293 MUST-57 */

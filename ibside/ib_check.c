@@ -13,6 +13,7 @@
 #define WSCALE_MAX 14 /* RFC 7323 section 2.3 */
 #define MSS_MIN	   64 /* less is not worth a header */
 #define MSS_MAX	   65535
+#define SLOTS_MAX  4096
 
 /* True for powers of two from one page to 1 GiB. */
 static bool ring_size_ok(uint32_t size)
@@ -28,14 +29,16 @@ static bool part_ok(uint64_t base, uint64_t stride, uint32_t slots)
 
 int ib_arena_check(const struct ib_arena *a)
 {
-	if (!a->slots || !ring_size_ok(a->tx_size) || !ring_size_ok(a->rx_size))
+	if (!a->slots || a->slots > SLOTS_MAX || !ring_size_ok(a->tx_size) ||
+	    !ring_size_ok(a->rx_size))
 		return EINVAL;
 	if (!part_ok(a->host_base, sizeof(struct ib_host_line), a->slots) ||
 	    !part_ok(a->gw_base, sizeof(struct ib_gw_line), a->slots) ||
 	    !part_ok(a->tx_base, a->tx_size, a->slots) ||
 	    !part_ok(a->rx_base, a->rx_size, a->slots))
 		return EINVAL;
-	return a->host_base % 8 || a->gw_base % 8 ? EINVAL : 0;
+	/* A cursor and its flag lie in one cache line. */
+	return a->host_base % 64 || a->gw_base % 64 ? EINVAL : 0;
 }
 
 /* Options and ports: what can be judged alone. */

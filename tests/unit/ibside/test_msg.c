@@ -161,12 +161,14 @@ static void arenas(void **state)
 	a = arena;
 	a.slots = 0;
 	assert_int_equal(ib_arena_check(&a), EINVAL);
+	a.slots = 4097;
+	assert_int_equal(ib_arena_check(&a), EINVAL);
 	a = arena;
 	a.rx_base = UINT64_MAX - 8 * 65536 + 1;
 	assert_int_equal(ib_arena_check(&a), EINVAL);
 	a.rx_base--;
 	assert_int_equal(ib_arena_check(&a), 0);
-	a.gw_base += 4;
+	a.gw_base += 32;
 	assert_int_equal(ib_arena_check(&a), EINVAL);
 }
 

@@ -136,6 +136,7 @@ struct gw_link {
 	struct ib_addr peer; /* the host's ctl queue pair, for listing; set when connected */
 	struct ibv_ah *ah;   /* towards its native queue pair */
 	bool up;	     /* both ends connected, set alive */
+	bool open;	     /* set exists */
 	void *accel;	     /* acceleration's own per-link data, by gw_accel_link_up() */
 };
 
@@ -190,9 +191,10 @@ static inline struct rte_mbuf *gw_mbuf_of_op(struct ib_op *op)
 	return (struct rte_mbuf *)((char *)op - sizeof(struct rte_mbuf));
 }
 
-struct gw_neigh; /* neighbour table of one worker (gw_neigh.c) */
-struct gw_flows; /* native TCP flows seen by one worker, for listing (gw_flows.c) */
-struct gw_accel; /* everything of acceleration in one worker (gw_accel.c) */
+struct gw_served; /* a server address (gw_served.c) */
+struct gw_neigh;  /* neighbour table of one worker (gw_neigh.c) */
+struct gw_flows;  /* native TCP flows seen by one worker, for listing (gw_flows.c) */
+struct gw_accel;  /* everything of acceleration in one worker (gw_accel.c) */
 
 /** A worker: everything an lcore owns. */
 struct gw_worker {
@@ -226,13 +228,17 @@ struct gw_worker {
 struct gw {
 	struct gw_cfg *cfg;
 	struct ib_dev dev;
+	bool dev_open; /* dev is */
 	struct gw_port port[GW_MAX_PORTS];
 	uint32_t n_port;
 	struct gw_host host[GW_MAX_HOSTS];
 	struct gw_worker *worker[GW_MAX_WORKERS];
 	uint32_t n_worker;
-	uint32_t epoch;		      /* random per start */
-	uint64_t start_us;	      /* monotonic */
+	uint32_t epoch;		  /* random per start */
+	uint64_t start_us;	  /* monotonic */
+	struct gw_served *served; /* configured server addresses, sorted (gw_served.c) */
+	uint32_t n_served;
+	struct corr_native *native;   /* the snapshot that all workers have */
 	struct gw_ctl *ctl;	      /* control thread: event loop, sockets (gw_main.c) */
 	struct tcp_cfg tcp;	      /* tunables of the TCP core */
 	_Atomic uint32_t accelerated; /* connections, all hosts */

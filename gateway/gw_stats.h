@@ -71,6 +71,7 @@
 	_(STALE_TOKEN, "stale-token")                                                         \
 	_(BAD_CURSOR, "bad-cursor") /* a host's cursor outside its ring */                    \
 	_(VLAN, "vlan")                                                                       \
+	_(BAD_ND, "bad-neighbour-message")                                                    \
 	_(FRAGMENT, "fragment-of-accelerated")
 
 /** Index into gw_stats.drop. */

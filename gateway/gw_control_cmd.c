@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gw_control_cmd.c - the commands of the control socket, a table of name and function. Each gets
+ * the request and returns the document that tagctl prints.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <rte_mempool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/gw_int.h"
+
+static const char *const accel_names[] = {"off", "first-send", "accept", "min-bytes"};
+
+/* {"error": text} */
+static json_t *error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static json_t *error(const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return json_pack("{s:s}", "error", text);
+}
+
+static json_t *conn_list(struct gw *gw, const json_t *req)
+{
+	return json_pack("{s:o}", "connections", gw_control_conns(gw));
+}
+
+/* Rows that a request names: by token, by client, or by client and server. */
+static json_t *matching(struct gw *gw, const json_t *req)
+{
+	const char *conn = json_string_value(json_object_get(req, "conn"));
+	const char *server = json_string_value(json_object_get(req, "server"));
+	json_t *all = gw_control_conns(gw), *found = json_array(), *o;
+	unsigned long token = 0;
+	size_t i;
+	char *end = "";
+
+	if (conn)
+		token = strtoul(conn, &end, 0);
+	json_array_foreach(all, i, o)
+	{
+		bool by_token =
+			conn && *conn && !*end && token &&
+			(json_int_t)token == json_integer_value(json_object_get(o, "token"));
+		bool by_client =
+			conn && strcmp(conn, json_string_value(json_object_get(o, "client"))) == 0;
+
+		if (by_client && server)
+			by_client = strcmp(server,
+					   json_string_value(json_object_get(o, "server"))) == 0;
+		if (by_token || by_client)
+			json_array_append(found, o);
+	}
+	json_decref(all);
+	return found;
+}
+
+static json_t *conn_show(struct gw *gw, const json_t *req)
+{
+	json_t *found = matching(gw, req);
+
+	if (json_array_size(found))
+		return json_pack("{s:o}", "connections", found);
+	json_decref(found);
+	return error("no such connection; \"conn list\" names them");
+}
+
+/** A request about one accelerated connection. */
+struct token_call {
+	uint32_t token; /* which */
+	bool kill;	/* kill, or hand back */
+	int rc;		/* result */
+};
+
+static void on_token(struct gw_worker *w, void *arg)
+{
+	struct token_call *c = arg;
+
+	c->rc = c->kill ? gw_accel_kill(w, c->token) : gw_accel_handback(w, c->token, IB_R_COMMAND);
+}
+
+/* conn kill and conn decelerate. */
+static json_t *conn_act(struct gw *gw, const json_t *req, bool kill)
+{
+	json_t *found = matching(gw, req), *o;
+	size_t i, done = 0, native = 0;
+
+	json_array_foreach(found, i, o)
+	{
+		struct token_call c = {.kill = kill};
+		uint32_t wi = (uint32_t)json_integer_value(json_object_get(o, "worker"));
+
+		c.token = (uint32_t)json_integer_value(json_object_get(o, "token"));
+		if (!c.token) {
+			native++;
+			continue;
+		}
+		gw_call(gw->worker[wi], on_token, &c);
+		done += c.rc == 0;
+	}
+	json_decref(found);
+	if (done)
+		return json_pack("{s:I}", kill ? "killed" : "decelerated", (json_int_t)done);
+	if (native)
+		return error("the connection is native: its server's kernel has it");
+	return error("no such connection; \"conn list\" names them");
+}
+
+static json_t *conn_kill(struct gw *gw, const json_t *req)
+{
+	return conn_act(gw, req, true);
+}
+
+static json_t *conn_decelerate(struct gw *gw, const json_t *req)
+{
+	return conn_act(gw, req, false);
+}
+
+static json_t *map_native(struct gw *gw, const json_t *req)
+{
+	struct corr_native_entry e;
+	json_t *list = json_array();
+	uint32_t it = 0;
+
+	while (gw->native && corr_native_next(gw->native, &it, &e)) {
+		const struct gw_host *h = &gw->host[e.server->id];
+		char addr[NET_ADDRSTR], mac[RTE_ETHER_ADDR_FMT_SIZE], gid[INET6_ADDRSTRLEN];
+		char src[RTE_ETHER_ADDR_FMT_SIZE];
+
+		net_addr_str((const struct net_addr *)e.addr, addr);
+		rte_ether_format_addr(mac, sizeof(mac), &h->mac);
+		rte_ether_format_addr(src, sizeof(src), (const void *)e.server->src_mac);
+		inet_ntop(AF_INET6, h->native.gid, gid, sizeof(gid));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s, s:i, s:s, s:I, s:s}", "address",
+						addr, "host", h->cfg->name, "mac", mac, "dlid",
+						(int)h->native.lid, "dgid", gid, "qpn",
+						(json_int_t)h->native.qpn, "lan_mac", src));
+	}
+	return json_pack("{s:o}", "native", list);
+}
+
+static json_t *map_accelerated(struct gw *gw, const json_t *req)
+{
+	static const char *const keys[] = {"client", "server", "host",	"dlid",
+					   "dgid",   "qpn",    "token", "worker"};
+	json_t *all = gw_control_conns(gw), *list = json_array(), *o;
+	size_t i;
+
+	json_array_foreach(all, i, o)
+	{
+		json_t *row;
+
+		if (strcmp(json_string_value(json_object_get(o, "mode")), "accelerated"))
+			continue;
+		row = json_object();
+		for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
+			json_object_set(row, keys[k], json_object_get(o, keys[k]));
+		json_array_append_new(list, row);
+	}
+	json_decref(all);
+	return json_pack("{s:o}", "accelerated", list);
+}
+
+static json_t *server_list(struct gw *gw, const json_t *req)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < gw->cfg->n_server; i++) {
+		const struct gw_host *h = &gw->host[i];
+		bool here = h->state == GW_HOST_UP || h->state == GW_HOST_GREETING;
+		json_t *addrs = json_array();
+		char text[NET_ADDRSTR];
+
+		for (uint32_t j = 0; j < h->cfg->n_addr; j++)
+			json_array_append_new(addrs,
+					      json_string(net_addr_str(&h->cfg->addr[j], text)));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I}", "name", h->cfg->name,
+					"state", gw_host_state_name(h->state), "addresses", addrs,
+					"dlid", (json_int_t)(here ? h->native.lid : 0), "qpn",
+					(json_int_t)(here ? h->native.qpn : 0), "accelerated",
+					(json_int_t)atomic_load(&h->accelerated), "arenas",
+					(json_int_t)atomic_load(&h->n_arena)));
+	}
+	return json_pack("{s:o}", "servers", list);
+}
+
+/* A limit as a number, or null for none. */
+static json_t *limit(uint32_t v)
+{
+	return v == UINT32_MAX ? json_null() : json_integer(v);
+}
+
+static json_t *service_list(struct gw *gw, const json_t *req)
+{
+	static const struct net_addr zero;
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < gw->cfg->n_service; i++) {
+		const struct gw_service_cfg *v = &gw->cfg->service[i];
+		char text[NET_ADDRSTR] = "any";
+		json_t *o;
+
+		if (!net_addr_eq(&v->addr, &zero))
+			net_addr_str(&v->addr, text);
+		o = json_pack("{s:s, s:s, s:o, s:s, s:o, s:I}", "name", v->name, "address", text,
+			      "port", v->port ? json_integer(v->port) : json_string("any"),
+			      "accelerate", accel_names[v->accelerate], "max_accelerated",
+			      limit(v->max_accelerated), "accelerated",
+			      (json_int_t)atomic_load(&gw->service_accelerated[i]));
+		if (v->accelerate == GW_ACCEL_MIN_BYTES)
+			json_object_set_new(o, "min_bytes", json_integer(v->min_bytes));
+		json_array_append_new(list, o);
+	}
+	return json_pack("{s:o}", "services", list);
+}
+
+static json_t *stats(struct gw *gw, const json_t *req)
+{
+	struct gw_stats sum;
+
+	gw_stats_sum(gw, &sum);
+	return gw_stats_json(&sum);
+}
+
+static json_t *drops(struct gw *gw, const json_t *req)
+{
+	struct gw_stats sum;
+
+	gw_stats_sum(gw, &sum);
+	return json_pack("{s:o}", "drops", gw_drops_json(&sum));
+}
+
+/** Memory of one worker. */
+struct mem_call {
+	struct gw_accel_mem accel; /* acceleration's */
+	uint32_t mbufs_used;	   /* frame buffers not in the pool */
+	uint32_t mbufs;		   /* frame buffers */
+	uint32_t posted;	   /* of them, posted for native receives */
+	uint32_t flows;		   /* native connections known */
+};
+
+static void on_memory(struct gw_worker *w, void *arg)
+{
+	struct mem_call *c = arg;
+	struct gw_conn_row row;
+	uint32_t it = 0;
+
+	gw_accel_mem(w, &c->accel);
+	c->mbufs = w->pool->size;
+	c->mbufs_used = rte_mempool_in_use_count(w->pool);
+	c->posted = w->ud.rq_head - w->ud.rq_tail;
+	while (gw_flows_next(w, &it, &row))
+		c->flows++;
+}
+
+static json_t *memory(struct gw *gw, const json_t *req)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < gw->n_worker; i++) {
+		struct mem_call c = {0};
+		uint32_t links = 0;
+
+		gw_call(gw->worker[i], on_memory, &c);
+		for (uint32_t k = 0; k < gw->cfg->n_server; k++)
+			links += gw->host[k].link[i].open;
+		json_array_append_new(
+			list,
+			json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+				  "worker", (json_int_t)i, "mbufs", (json_int_t)c.mbufs,
+				  "mbufs_used", (json_int_t)c.mbufs_used, "mbufs_posted",
+				  (json_int_t)c.posted, "connections", (json_int_t)c.accel.conns,
+				  "connection_bytes", (json_int_t)c.accel.conn_bytes, "chunks",
+				  (json_int_t)c.accel.chunks, "chunks_used",
+				  (json_int_t)c.accel.chunks_used, "frames_held",
+				  (json_int_t)c.accel.held, "native_flows", (json_int_t)c.flows,
+				  "queue_pairs", (json_int_t)(1 + 2 * links)));
+	}
+	return json_pack("{s:o}", "workers", list);
+}
+
+static json_t *version(struct gw *gw, const json_t *req)
+{
+	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:f}", "name", "tagd", "version",
+			 TAG_VERSION, "gateway", gw->cfg->name, "workers", (json_int_t)gw->n_worker,
+			 "device", gw->dev.name, "epoch", (json_int_t)gw->epoch, "uptime_s",
+			 (double)((gw_now_us() - gw->start_us) / 1000) / 1000);
+}
+
+/** A command. */
+struct command {
+	const char *name;				 /* "OBJECT VERB" */
+	json_t *(*fn)(struct gw *gw, const json_t *req); /* makes the answer */
+};
+
+static const struct command commands[] = {
+	{"conn list", conn_list},
+	{"conn show", conn_show},
+	{"conn kill", conn_kill},
+	{"conn decelerate", conn_decelerate},
+	{"map show native", map_native},
+	{"map show accelerated", map_accelerated},
+	{"server list", server_list},
+	{"service list", service_list},
+	{"stats", stats},
+	{"drops", drops},
+	{"memory", memory},
+	{"version", version},
+};
+
+json_t *gw_control_cmd(struct gw *gw, const json_t *req)
+{
+	const char *cmd = json_string_value(json_object_get(req, "cmd"));
+
+	if (!cmd)
+		return error("a request has a string \"cmd\"");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, cmd) == 0)
+			return commands[i].fn(gw, req);
+	return error("unknown command \"%.60s\"", cmd);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gw_eal.c - starts DPDK's environment abstraction layer the way a gateway wants it: nothing
+ * left behind in the file system, no secondary processes, no telemetry; huge pages when the
+ * machine has some free, ordinary memory otherwise; lcore 0 is the control thread, lcores 1.. are
+ * the workers, floating over the process's CPUs unless [gateway] cpus says otherwise.
+ */
+#include <errno.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "gateway/gw_int.h"
+
+#define MAX_ARGS     64
+#define MB_PER_MBUFS 400 /* mbufs of 2 KB that 1 MB holds, with their headers */
+#define MB_BASE	     192 /* rings, hash tables, payload chunks of one worker */
+
+/** Arguments being collected. */
+struct args {
+	char *v[MAX_ARGS + 1]; /* owned */
+	int n;		       /* used */
+};
+
+static struct args eal_args; /* of the running EAL */
+
+uint64_t gw_now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static void add(struct args *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Appends a formatted argument. */
+static void add(struct args *a, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (a->n == MAX_ARGS)
+		return;
+	va_start(ap, fmt);
+	if (vasprintf(&a->v[a->n], fmt, ap) >= 0)
+		a->n++;
+	va_end(ap);
+}
+
+/* MB of free huge pages. */
+static unsigned long huge_free_mb(void)
+{
+	unsigned long pages = 0, kb = 0;
+	char line[128];
+	FILE *f = fopen("/proc/meminfo", "r");
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f)) {
+		sscanf(line, "HugePages_Free: %lu", &pages);
+		sscanf(line, "Hugepagesize: %lu", &kb);
+	}
+	fclose(f);
+	return pages * kb / 1024;
+}
+
+/* The process's CPUs as a list. */
+static void cpu_list(char *buf, size_t room)
+{
+	cpu_set_t set;
+	size_t n = 0;
+
+	CPU_ZERO(&set);
+	buf[0] = '\0';
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return;
+	for (int i = 0; i < CPU_SETSIZE && n + 8 < room; i++)
+		if (CPU_ISSET(i, &set))
+			n += (size_t)snprintf(buf + n, room - n, "%s%d", n ? "," : "", i);
+}
+
+/* True when a port is a PCI device ("0000:03:00.0" or "03:00.0"). */
+static bool wants_pci(const struct gw_cfg *cfg)
+{
+	unsigned int a, b, c, d;
+
+	for (uint32_t i = 0; i < cfg->n_port; i++) {
+		const char *s = cfg->port[i].devargs;
+
+		if (strncmp(s, "pci:", 4) == 0 || sscanf(s, "%x:%x:%x.%x", &a, &b, &c, &d) == 4 ||
+		    sscanf(s, "%x:%x.%x", &a, &b, &c) == 3)
+			return true;
+	}
+	return false;
+}
+
+/* Arguments about memory. */
+static void add_memory(struct args *a, const struct gw_cfg *cfg)
+{
+	unsigned long need = cfg->workers * (MB_BASE + cfg->mbufs / MB_PER_MBUFS + 1);
+
+	need += cfg->max_accelerated / 512;
+	if (huge_free_mb() >= need) {
+		add(a, "--in-memory");
+		return;
+	}
+	add(a, "--no-huge");
+	add(a, "--no-shconf");
+	add(a, "-m");
+	add(a, "%lu", cfg->memory_mb ? (unsigned long)cfg->memory_mb : need);
+}
+
+int gw_eal_open(const struct gw_cfg *cfg)
+{
+	struct args a = {.n = 0};
+	char cpus[512], lcores[1024], extra[256], *p = extra, *word;
+	char *argv[MAX_ARGS + 1];
+	int rc;
+
+	cpu_list(cpus, sizeof(cpus));
+	snprintf(lcores, sizeof(lcores), "--lcores=0@(%s)", cpus);
+	for (uint32_t i = 1; i <= cfg->workers; i++) {
+		size_t n = strlen(lcores);
+
+		snprintf(lcores + n, sizeof(lcores) - n, ",%u@(%s)", i,
+			 cfg->cpus[0] ? cfg->cpus : cpus);
+	}
+	add(&a, "tagd");
+	add(&a, "%s", lcores);
+	add(&a, "--no-telemetry");
+	add(&a, "--log-level=%s", cfg->log_level >= GW_LOG_DEBUG ? "info" : "warning");
+	add_memory(&a, cfg);
+	if (!wants_pci(cfg))
+		add(&a, "--no-pci");
+	snprintf(extra, sizeof(extra), "%s", cfg->eal);
+	while ((word = strsep(&p, " \t")))
+		if (*word)
+			add(&a, "%s", word);
+	memcpy(argv, a.v, sizeof(argv)); /* EAL reorders its copy */
+	argv[a.n] = NULL;
+	rc = rte_eal_init(a.n, argv) < 0 ? (rte_errno ? rte_errno : EINVAL) : 0;
+	if (rc)
+		gw_log(GW_LOG_ERROR,
+		       "DPDK did not start: %s; check [gateway] eal, cpus and memory, and free memory",
+		       strerror(rc));
+	eal_args = a; /* EAL keeps pointers to them */
+	return rc;
+}
+
+void gw_eal_free(void)
+{
+	while (eal_args.n > 0)
+		free(eal_args.v[--eal_args.n]);
+}

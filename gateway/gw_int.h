@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gw_int.h - what the infrastructure's own files share; acceleration uses gw.h only.
+ */
+#ifndef GATEWAY_GW_INT_H
+#define GATEWAY_GW_INT_H
+
+#include <ev.h>
+#include <jansson.h>
+
+#include "gateway/gw.h"
+#include "gateway/gw_log.h"
+
+/** Bytes of one LAN frame of this port, without FCS: Ethernet, one tag, IP MTU. */
+#define GW_FRAME_MAX(mtu) ((uint32_t)(mtu) + 14 + 4)
+
+/** Where the frame starts in a native receive buffer, so that it is where LAN frames are too. */
+#define GW_RX_OFF (RTE_PKTMBUF_HEADROOM - IB_GRH_LEN - (uint32_t)sizeof(struct ib_encap))
+
+/** The control thread's world. */
+struct gw_ctl {
+	struct gw *gw;
+	struct ev_loop *loop;	    /* libev */
+	struct gw_boot *boot;	    /* bootstrap socket (gw_boot.c) */
+	struct gw_control *control; /* control socket (gw_control.c) */
+	ev_signal sig[2];	    /* SIGTERM, SIGINT */
+	ev_timer tick;		    /* events of workers, dead sets */
+};
+
+/* --- gw_eal.c --- */
+/** Starts EAL for this configuration. 0 or errno (printed). */
+int gw_eal_open(const struct gw_cfg *cfg);
+/** Frees its arguments, after rte_eal_cleanup(). */
+void gw_eal_free(void);
+/** Monotonic time, microseconds. */
+uint64_t gw_now_us(void);
+
+/* --- gw_port.c --- */
+/** True when addr is inside one of the port's subnets (link-local IPv6 is not). */
+bool gw_port_cfg_covers(const struct gw_port_cfg *p, const struct net_addr *a);
+/** Opens all configured ports with a queue pair per worker. 0 or errno (logged). */
+int gw_ports_open(struct gw *gw);
+/** Stops and closes them. */
+void gw_ports_close(struct gw *gw);
+/** The port's own address of a family that a question about dst should come from; NULL: none. */
+const struct net_addr *gw_port_self(const struct gw_port *p, const struct net_addr *dst);
+/** True when addr is one of the port's own. */
+bool gw_port_owns(const struct gw_port *p, const struct net_addr *a);
+/** Port whose subnet has addr, or NULL. */
+struct gw_port *gw_port_of(struct gw *gw, const struct net_addr *a);
+
+/* --- gw_port_tx.c --- */
+/** Gives everything queued to the devices. Returns frames given. */
+uint32_t gw_port_flush(struct gw_worker *w);
+/** Finishes the checksum of a frame that asks for it (RTE_MBUF_F_TX_TCP_CKSUM). */
+void gw_csum_finish(struct rte_mbuf *m);
+
+/* --- gw_mem.c --- */
+/** Room of a frame buffer. */
+uint32_t gw_mem_data_room(const struct gw_cfg *cfg);
+/** Worker's mbuf pool, registered; frees. 0 or errno. */
+int gw_mem_open(struct gw_worker *w);
+void gw_mem_close(struct gw_worker *w);
+
+/* --- gw_worker.c --- */
+/** Creates worker i: pool, CQ, native queue pair, tables. 0 or errno (logged). */
+int gw_worker_open(struct gw *gw, uint32_t i);
+void gw_worker_close(struct gw_worker *w);
+/** The loop: an lcore function, arg is the worker. */
+int gw_worker_main(void *arg);
+/** Serves requests of gw_call(); the number. */
+uint32_t gw_calls_run(struct gw_worker *w);
+/** Creates and frees the request ring. */
+int gw_calls_open(struct gw_worker *w);
+void gw_calls_close(struct gw_worker *w);
+
+/* --- gw_idle.c --- */
+/** State of a worker's sleeping. */
+struct gw_idle {
+	uint32_t turns;	  /* without work, in a row */
+	uint32_t step_us; /* length of the last sleep, 0: none yet */
+};
+/** After a turn: work 0 may sleep, until next_us at most. True when it slept. */
+bool gw_idle_turn(struct gw_idle *idle, uint32_t work, uint64_t now_us, uint64_t next_us);
+
+/* --- gw_lan.c --- */
+/** A burst of frames from a port. */
+void gw_lan_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf **m, uint16_t n);
+/** Counts and frees. */
+static inline void gw_drop(struct gw_worker *w, enum gw_drop why, struct rte_mbuf *m)
+{
+	w->stats.drop[why]++;
+	rte_pktmbuf_free(m);
+}
+
+/* --- gw_served.c --- */
+/** Sorts all configured server addresses. 0 or ENOMEM. */
+int gw_served_open(struct gw *gw);
+void gw_served_close(struct gw *gw);
+/** Server index of a configured address, attached or not; or UINT32_MAX. */
+uint32_t gw_server_of(const struct gw *gw, const struct net_addr *a);
+
+/* --- gw_arp.c, gw_nd.c, gw_icmp.c --- */
+/** An ARP frame or ND message from the LAN. Takes m. */
+void gw_neigh_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
+		 const struct net_pkt *p);
+/** An ARP frame or ND message from a host. Takes m. */
+void gw_neigh_rx_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
+		      const struct net_pkt *p);
+/** Asks for an address: broadcast, or at mac. False: no address of its family or no mbuf. */
+bool gw_neigh_ask(struct gw_worker *w, struct gw_port *port, const struct net_addr *target,
+		  const struct rte_ether_addr *mac);
+/** True for neighbour discovery messages, and for the router discovery that we ignore. */
+bool gw_is_nd(const uint8_t *frame, const struct net_pkt *p);
+/** True for an echo request. */
+bool gw_is_echo(const uint8_t *frame, const struct net_pkt *p);
+/** A new frame for a builder to fill; NULL (counted): no mbuf. *room gets its size. */
+struct rte_mbuf *gw_frame_new(struct gw_worker *w, uint8_t **buf, size_t *room);
+/** Ends building: n bytes were built; 0 frees the frame and returns NULL. */
+struct rte_mbuf *gw_frame_end(struct rte_mbuf *m, size_t n);
+/** The answer to an echo request as a new frame with source mac; NULL: none. */
+struct rte_mbuf *gw_icmp_reply(struct gw_worker *w, const struct rte_mbuf *m,
+			       const struct net_pkt *p, const struct rte_ether_addr *mac);
+
+/* --- gw_neigh.c --- */
+/** Table of a worker. 0 or errno. */
+int gw_neigh_open(struct gw_worker *w);
+void gw_neigh_close(struct gw_worker *w);
+/** Keeps m until dst is resolved (bounded; else dropped and counted). Takes m. */
+void gw_neigh_wait(struct gw_worker *w, const struct net_addr *dst, struct rte_mbuf *m);
+/** An answer or announcement: addr is at mac. */
+void gw_neigh_confirm(struct gw_worker *w, struct gw_port *port, const struct net_addr *addr,
+		      const struct rte_ether_addr *mac);
+/** Questions, ageing, news of other workers; returns the next time in us. */
+uint64_t gw_neigh_run(struct gw_worker *w);
+
+/* --- gw_native.c, gw_native_rx.c --- */
+/** Opens the native queue pair and posts its buffers. */
+int gw_native_open(struct gw_worker *w);
+/** Fences; gw_native_drained() tells when gw_native_close() may follow. */
+void gw_native_close(struct gw_worker *w);
+/** A frame with a final L2 header that is not to be rewritten goes to a host. Takes m. */
+void gw_native_send(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m);
+/** A frame from host h towards dst: next hop's MAC, or another host. Takes m. */
+void gw_native_route(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
+		     const struct net_pkt *p);
+/** Receive side of the native queue pair. */
+extern const struct ib_qp_ops gw_native_qp_ops;
+/** Posts buffers until the ring is full or no mbuf is left. */
+void gw_native_refill(struct gw_worker *w);
+
+/* --- gw_flows.c --- */
+/** Table of a worker. */
+int gw_flows_open(struct gw_worker *w);
+void gw_flows_close(struct gw_worker *w);
+/** Counts a native TCP frame of `flow`; from_client tells the direction. */
+void gw_flows_seen(struct gw_worker *w, const uint8_t *frame, const struct net_pkt *p,
+		   uint32_t host, bool from_client);
+/** SYN, FIN, RST of a client whose frames do not go natively. */
+void gw_flows_flags(struct gw_worker *w, const uint8_t *frame, const struct net_pkt *p);
+/** Ages a few entries. */
+void gw_flows_run(struct gw_worker *w);
+/** Walks: *it = 0 at first; false at the end. */
+bool gw_flows_next(struct gw_worker *w, uint32_t *it, struct gw_conn_row *row);
+
+/* --- gw_fabric.c --- */
+/** A host's greeting is right: queue pairs are made. 0 or errno. Control thread, as all below. */
+int gw_host_greet(struct gw *gw, struct gw_host *h);
+/** Its queue pairs are known: connect, publish, up. sets has 2 addresses per worker. */
+int gw_host_up(struct gw *gw, struct gw_host *h, const struct ib_addr *sets);
+/** Its bootstrap ended. lost: the host itself is gone; else it will take its connections back. */
+void gw_host_down(struct gw *gw, struct gw_host *h, bool lost);
+/** The time for it to come back is over. */
+void gw_host_gone(struct gw *gw, struct gw_host *h);
+/** The same taghostd is back: it has taken its connections back, forget them. */
+void gw_host_returned(struct gw *gw, struct gw_host *h);
+/** Builds and publishes the native maps from the hosts that are up. 0 or errno. */
+int gw_publish(struct gw *gw);
+/** Name of a state. */
+const char *gw_host_state_name(enum gw_host_state s);
+
+/* --- gw_boot.c --- */
+/** Bootstrap socket of hosts. 0 or errno (logged). */
+int gw_boot_open(struct gw_ctl *ctl);
+void gw_boot_close(struct gw_ctl *ctl);
+/** Every tick: sessions of hosts whose queue pairs died. */
+void gw_boot_tick(struct gw_ctl *ctl);
+
+/* --- gw_control.c, gw_control_cmd.c --- */
+/** Control socket. 0 or errno (logged). */
+int gw_control_open(struct gw_ctl *ctl);
+void gw_control_close(struct gw_ctl *ctl);
+/** Executes one request; a new object. */
+json_t *gw_control_cmd(struct gw *gw, const json_t *req);
+/** Rows of `conn list`, as a new array. */
+json_t *gw_control_conns(struct gw *gw);
+
+/* --- gw_sum.c --- */
+/** Adds up the counters of all workers. */
+void gw_stats_sum(const struct gw *gw, struct gw_stats *sum);
+/** The counters as an object; drops by reason as an object. */
+json_t *gw_stats_json(const struct gw_stats *s);
+json_t *gw_drops_json(const struct gw_stats *s);
+
+/* --- gw_sock.c: Unix sockets that speak lines --- */
+/** Listens at path (a stale file is replaced); the fd, or -1 with errno. */
+int gw_sock_listen(const char *path, unsigned int mode);
+
+/** One connection that carries lines. */
+struct gw_line_conn {
+	int fd;	  /* non-blocking */
+	ev_io io; /* reads; writes too while out is not empty */
+	struct ev_loop *loop;
+	char *in;	 /* partial line */
+	size_t in_len;	 /* bytes in it */
+	size_t in_max;	 /* longest line allowed */
+	char *out;	 /* unsent bytes */
+	size_t out_len;	 /* bytes in it */
+	size_t out_room; /* bytes allocated */
+	bool closing;	 /* ends when out is empty */
+	/** A whole line without its newline. */
+	void (*line)(struct gw_line_conn *c, char *text);
+	/** The connection ended, by the peer, an error or closing: free it. */
+	void (*end)(struct gw_line_conn *c);
+};
+/** Takes over fd. 0 or ENOMEM. */
+int gw_line_open(struct gw_line_conn *c, struct ev_loop *loop, int fd, size_t max);
+/** Queues a JSON value as a line; takes v. */
+void gw_line_send(struct gw_line_conn *c, json_t *v);
+/** Ends it after what is queued went out. */
+void gw_line_finish(struct gw_line_conn *c);
+/** Releases everything; does not call end(). */
+void gw_line_free(struct gw_line_conn *c);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gw_lan.c - frames from the client LAN: parsed and checked, then to neighbour discovery, to the
+ * gateway's own ping, to acceleration, or natively to a host. Every frame that goes nowhere is
+ * counted under the reason.
+ */
+#include <rte_prefetch.h>
+#include <string.h>
+
+#include "gateway/gw_int.h"
+#include "tcpstack/net_wire.h"
+
+#define FLOW_FLAGS (TCP_SYN | TCP_FIN | TCP_RST)
+
+/* What the device has not verified already. */
+static unsigned int checks(const struct rte_mbuf *m)
+{
+	unsigned int f = 0;
+
+	if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) != RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+		f |= NET_F_CSUM_L4;
+	if ((m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) != RTE_MBUF_F_RX_IP_CKSUM_GOOD)
+		f |= NET_F_CSUM_IP;
+	return f;
+}
+
+/*
+ * True when the TCP checksum field holds nothing but the pseudo-header's sum: the sender's kernel
+ * left the rest to a device that is not there (veth with transmit checksum offload).
+ */
+static bool partial_csum(const uint8_t *frame, const struct net_pkt *p)
+{
+	uint32_t len = p->frame_len - p->l4_off;
+
+	if (p->proto != NET_PROTO_TCP || !p->l4_off || p->fragment)
+		return false;
+	return net_raw16(frame + p->l4_off + NET_TCP_CSUM) ==
+	       net_csum_fold(net_csum_pseudo(&p->src, &p->dst, NET_PROTO_TCP, len));
+}
+
+/* A frame the parser refused. */
+static void refused(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
+		    const struct net_pkt *p, enum net_perr e)
+{
+	char src[NET_ADDRSTR];
+
+	w->stats.perr[e]++;
+	if (e == NET_PERR_TCP_CSUM && partial_csum(rte_pktmbuf_mtod(m, uint8_t *), p))
+		gw_event(w, GW_EV_PARTIAL_CSUM,
+			 "port %s: %s sends TCP checksums for a device to finish; run \"ethtool -K "
+			 "DEV tx off\" at its end of the link",
+			 port->cfg->name, net_addr_str(&p->src, src));
+	else if (e != NET_PERR_ETHERTYPE)
+		gw_event(w, GW_EV_BAD_FRAME, "port %s: %s", port->cfg->name, net_perr_name(e));
+	rte_pktmbuf_free(m);
+}
+
+/* The destination is no attached server's. */
+static void no_server(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
+		      const struct net_pkt *p)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+	struct rte_mbuf *reply;
+
+	if (gw_port_owns(port, &p->dst) && gw_is_echo(frame, p)) {
+		reply = gw_icmp_reply(w, m, p, &port->mac);
+		if (reply) {
+			w->stats.icmp_echo_replies++;
+			gw_port_tx(w, port, reply);
+		}
+		rte_pktmbuf_free(m);
+		return;
+	}
+	gw_drop(w,
+		gw_server_of(w->gw, &p->dst) == UINT32_MAX ? GW_DROP_NO_SERVER
+							   : GW_DROP_NOT_ATTACHED,
+		m);
+}
+
+/* A sound IP frame for us. */
+static void ip_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
+		  const struct net_pkt *p)
+{
+	const struct corr_native *map = atomic_load_explicit(&w->native, memory_order_acquire);
+	const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+	const struct corr_server *s;
+
+	if (map && corr_native_by_addr(map, p->src.b)) {
+		gw_event(w, GW_EV_SPOOFED_LAN, "port %s: MAC " RTE_ETHER_ADDR_PRT_FMT,
+			 port->cfg->name, frame[6], frame[7], frame[8], frame[9], frame[10],
+			 frame[11]);
+		gw_drop(w, GW_DROP_SPOOFED_SOURCE, m);
+		return;
+	}
+	gw_neigh_learn(w, port, &p->src, (const struct rte_ether_addr *)(frame + 6));
+	s = map ? corr_native_by_addr(map, p->dst.b) : NULL;
+	if (p->proto == NET_PROTO_TCP && p->l4_off && !p->fragment) {
+		if (frame[p->l4_off + NET_TCP_FLAGS] & FLOW_FLAGS)
+			gw_flows_flags(w, frame, p);
+		if (gw_accel_rx(w, port, m, p))
+			return;
+	}
+	if (s)
+		gw_native_to_host(w, &w->gw->host[s->id], m, p);
+	else
+		no_server(w, port, m, p);
+}
+
+/* One frame. */
+static void frame_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+	struct net_pkt p;
+	enum net_perr e;
+
+	w->stats.lan_rx_bytes += m->pkt_len;
+	if (m->nb_segs > 1 || m->pkt_len > GW_FRAME_MAX(port->cfg->mtu)) {
+		gw_event(w, GW_EV_OVERSIZED, "port %s: %u bytes", port->cfg->name, m->pkt_len);
+		gw_drop(w, GW_DROP_OVERSIZED, m);
+		return;
+	}
+	if (m->data_len >= 12 && !(frame[0] & 1) && memcmp(frame, &port->mac, 6)) {
+		gw_drop(w, GW_DROP_FOREIGN_MAC, m);
+		return;
+	}
+	e = net_parse(frame, m->data_len, checks(m), &p);
+	if (e != NET_PERR_OK)
+		refused(w, port, m, &p, e);
+	else if (p.vlan)
+		gw_drop(w, GW_DROP_VLAN, m);
+	else if (p.ethertype == NET_ETHERTYPE_ARP || gw_is_nd(frame, &p))
+		gw_neigh_rx(w, port, m, &p);
+	else if (p.eth_mcast || net_addr_is_mcast(&p.dst))
+		gw_drop(w, GW_DROP_BROADCAST, m);
+	else
+		ip_rx(w, port, m, &p);
+}
+
+void gw_lan_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf **m, uint16_t n)
+{
+	w->stats.lan_rx_frames += n;
+	for (uint16_t i = 0; i < n; i++) {
+		if (i + 1 < n)
+			rte_prefetch0(rte_pktmbuf_mtod(m[i + 1], void *));
+		frame_rx(w, port, m[i]);
+	}
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gw_main.c - tagd: arguments, start, the control thread's loop, orderly end. gw.h has the theory
+ * of operation.
+ *
+ * Exit status: 0 after an orderly end or a good check, 1 when something could not be started, 2
+ * for wrong arguments or a wrong configuration.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <rte_eal.h>
+#include <rte_launch.h>
+#include <rte_random.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/gw_config.h"
+#include "gateway/gw_int.h"
+
+#define TICK_S 0.1
+
+static const char usage[] = "usage: tagd -c FILE [-t]\n"
+			    "  -c FILE  configuration (default /etc/tag/tagd.conf)\n"
+			    "  -t       check it and exit: 0 good, 2 bad\n"
+			    "  -k       print every configuration key with its default\n"
+			    "  -V       print the version\n"
+			    "  -h       print this\n";
+
+static void on_signal(struct ev_loop *loop, ev_signal *s, int revents)
+{
+	gw_log(GW_LOG_NOTICE, "%s: stopping", strsignal(s->signum));
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct gw_ctl *ctl = t->data;
+
+	gw_events_drain(ctl->gw);
+	gw_boot_tick(ctl);
+}
+
+/* Device, workers, ports: everything before traffic. */
+static int data_open(struct gw *gw)
+{
+	char err[IB_ERRLEN];
+	int rc;
+
+	rc = ib_dev_open(&gw->dev, gw->cfg->device[0] ? gw->cfg->device : NULL, gw->cfg->dev_port,
+			 gw->cfg->gid_index, err);
+	if (rc) {
+		gw_log(GW_LOG_ERROR, "[fabric] device: %s", err);
+		return rc;
+	}
+	gw->dev_open = true;
+	for (uint32_t i = 0; rc == 0 && i < gw->cfg->workers; i++)
+		rc = gw_worker_open(gw, i);
+	if (rc == 0)
+		rc = gw_ports_open(gw);
+	if (rc == 0)
+		rc = gw_publish(gw);
+	return rc;
+}
+
+static void data_close(struct gw *gw)
+{
+	gw_events_drain(gw);
+	gw_ports_close(gw);
+	for (uint32_t i = gw->n_worker; i-- > 0;)
+		if (gw->worker[i])
+			gw_worker_close(gw->worker[i]);
+	corr_native_free(gw->native);
+	gw->native = NULL;
+	if (gw->dev_open)
+		ib_dev_close(&gw->dev);
+}
+
+/* Launches the lcores and waits until they are in their loops. */
+static int workers_start(struct gw *gw)
+{
+	for (uint32_t i = 0; i < gw->n_worker; i++) {
+		struct gw_worker *w = gw->worker[i];
+		int rc = -rte_eal_remote_launch(gw_worker_main, w, w->lcore);
+
+		if (rc) {
+			gw_log(GW_LOG_ERROR, "worker %u does not start: %s", i, strerror(rc));
+			return rc;
+		}
+		while (!atomic_load(&w->running))
+			usleep(100);
+	}
+	return 0;
+}
+
+static void workers_stop(struct gw *gw)
+{
+	for (uint32_t i = 0; i < gw->n_worker; i++)
+		atomic_store(&gw->worker[i]->stop, true);
+	rte_eal_mp_wait_lcore();
+}
+
+/* Sockets, signals and the loop until a signal ends it. */
+static int control_run(struct gw *gw)
+{
+	struct gw_ctl ctl = {.gw = gw};
+	int rc;
+
+	ctl.loop = ev_default_loop(EVFLAG_AUTO);
+	if (!ctl.loop)
+		return ENOMEM;
+	gw->ctl = &ctl;
+	ev_signal_init(&ctl.sig[0], on_signal, SIGTERM);
+	ev_signal_init(&ctl.sig[1], on_signal, SIGINT);
+	ev_signal_start(ctl.loop, &ctl.sig[0]);
+	ev_signal_start(ctl.loop, &ctl.sig[1]);
+	rc = gw_boot_open(&ctl);
+	if (rc == 0)
+		rc = gw_control_open(&ctl);
+	if (rc == 0) {
+		ev_timer_init(&ctl.tick, on_tick, TICK_S, TICK_S);
+		ctl.tick.data = &ctl;
+		ev_timer_start(ctl.loop, &ctl.tick);
+		gw_log(GW_LOG_NOTICE, "version " TAG_VERSION " started: %u worker%s, device %s",
+		       gw->n_worker, gw->n_worker == 1 ? "" : "s", gw->dev.name);
+		ev_run(ctl.loop, 0);
+		ev_timer_stop(ctl.loop, &ctl.tick);
+	}
+	gw_control_close(&ctl);
+	gw_boot_close(&ctl);
+	ev_signal_stop(ctl.loop, &ctl.sig[0]);
+	ev_signal_stop(ctl.loop, &ctl.sig[1]);
+	ev_loop_destroy(ctl.loop);
+	gw->ctl = NULL;
+	return rc;
+}
+
+/* From a good configuration to the end of the daemon. */
+static int run(struct gw_cfg *cfg)
+{
+	struct gw *gw = calloc(1, sizeof(*gw));
+	int rc;
+
+	if (!gw)
+		return ENOMEM;
+	gw->cfg = cfg;
+	gw->start_us = gw_now_us();
+	tcp_cfg_default(&gw->tcp);
+	for (uint32_t i = 0; i < cfg->n_server; i++) {
+		gw->host[i].id = i;
+		gw->host[i].cfg = &cfg->server[i];
+	}
+	rc = gw_eal_open(cfg);
+	if (rc)
+		goto no_eal;
+	gw->epoch = (uint32_t)rte_rand() | 1;
+	rc = gw_served_open(gw);
+	if (rc == 0)
+		rc = data_open(gw);
+	if (rc == 0)
+		rc = workers_start(gw);
+	if (rc == 0)
+		rc = control_run(gw);
+	workers_stop(gw);
+	data_close(gw);
+	gw_served_close(gw);
+	rte_eal_cleanup();
+	gw_eal_free();
+no_eal:
+	free(gw);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	const char *file = "/etc/tag/tagd.conf";
+	bool check = false;
+	struct gw_cfg *cfg;
+	int opt, rc;
+
+	while ((opt = getopt(argc, argv, "c:tkVh")) != -1) {
+		switch (opt) {
+		case 'c':
+			file = optarg;
+			break;
+		case 't':
+			check = true;
+			break;
+		case 'k':
+			gw_config_help(stdout);
+			return 0;
+		case 'V':
+			puts("tagd " TAG_VERSION);
+			return 0;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	if (optind != argc) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	cfg = calloc(1, sizeof(*cfg));
+	if (!cfg)
+		return 1;
+	rc = gw_config_load(file, cfg, stderr);
+	if (rc == 0 && check)
+		printf("%s: good\n", file);
+	if (rc) {
+		rc = 2;
+	} else if (!check) {
+		gw_log_open((enum gw_log_level)cfg->log_level);
+		signal(SIGPIPE, SIG_IGN);
+		rc = run(cfg) ? 1 : 0;
+	}
+	free(cfg);
+	return rc;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gw_native.c - the native path towards hosts: whole Ethernet frames as datagrams (RFC 4391
+ * encapsulation with type 0x6558), sent from the mbuf they came in. The other direction is in
+ * gw_native_rx.c.
+ *
+ * The 4-byte header goes into the mbuf's headroom; the SEND's op lives in its private area; the
+ * completion frees it. A full send queue drops, as a wire would.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "gateway/gw_int.h"
+#include "tcpstack/net_wire.h"
+
+#define SGE_MAX 8
+
+/* A SEND completed or was flushed. */
+static void sent(struct ib_op *op, enum ibv_wc_status status)
+{
+	(void)status; /* a lost datagram is a lost frame */
+	rte_pktmbuf_free(gw_mbuf_of_op(op));
+}
+
+void gw_native_send(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m)
+{
+	struct gw_link *l = &h->link[w->index];
+	uint32_t len = m->pkt_len, n = 0;
+	struct ibv_sge sge[SGE_MAX];
+	struct ib_encap *encap;
+	int rc;
+
+	if (!l->ah) {
+		gw_drop(w, GW_DROP_NOT_ATTACHED, m);
+		return;
+	}
+	encap = (struct ib_encap *)rte_pktmbuf_prepend(m, sizeof(*encap));
+	if (!encap || m->nb_segs > SGE_MAX) {
+		gw_drop(w, GW_DROP_OVERSIZED, m);
+		return;
+	}
+	encap->type = htobe16(IB_ENCAP_ETH);
+	encap->flags = 0;
+	for (struct rte_mbuf *s = m; s; s = s->next, n++) {
+		sge[n].addr = (uintptr_t)rte_pktmbuf_mtod(s, void *);
+		sge[n].length = s->data_len;
+		sge[n].lkey = gw_mbuf_lkey(w, (const void *)(uintptr_t)sge[n].addr);
+	}
+	gw_mbuf_priv(m)->op.done = sent;
+	rc = ib_qp_send_ud(&w->ud, l->ah, h->native.qpn, sge, (int)n, &gw_mbuf_priv(m)->op);
+	if (rc) {
+		gw_drop(w, rc == EMSGSIZE ? GW_DROP_OVERSIZED : GW_DROP_FABRIC_FULL, m);
+		return;
+	}
+	w->stats.native_frames_to_fabric++;
+	w->stats.native_bytes_to_fabric += len;
+}
+
+void gw_native_to_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
+		       const struct net_pkt *p)
+{
+	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+	struct gw_port *port = gw_port_of(w->gw, &p->dst);
+
+	if (p->frame_len - p->l3_off > h->mtu) {
+		gw_event(w, GW_EV_OVERSIZED, "%u bytes of IP for server %s with MTU %u",
+			 p->frame_len - p->l3_off, h->cfg->name, h->mtu);
+		gw_drop(w, GW_DROP_OVERSIZED, m);
+		return;
+	}
+	if (p->proto == NET_PROTO_TCP && p->l4_off && !p->fragment)
+		gw_flows_seen(w, (const uint8_t *)eth, p, h->id, true);
+	eth->dst_addr = h->mac;
+	eth->src_addr = port ? port->mac : w->gw->port[0].mac;
+	gw_native_send(w, h, m);
+}
+
+/* From one host to another, without touching the LAN. */
+static void hairpin(struct gw_worker *w, const struct corr_server *to, struct rte_mbuf *m,
+		    const struct net_pkt *p)
+{
+	w->stats.native_hairpins++;
+	gw_native_to_host(w, &w->gw->host[to->id], m, p);
+}
+
+void gw_native_route(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
+		     const struct net_pkt *p)
+{
+	const struct corr_native *map = atomic_load_explicit(&w->native, memory_order_acquire);
+	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+	const struct corr_server *to = corr_native_by_addr(map, p->dst.b);
+	struct gw_next_hop nh;
+
+	if (to) {
+		hairpin(w, to, m, p);
+		return;
+	}
+	if (p->proto == NET_PROTO_TCP && p->l4_off && !p->fragment)
+		gw_flows_seen(w, (const uint8_t *)eth, p, h->id, false);
+	switch (gw_neigh_lookup(w, &p->dst, &nh)) {
+	case 0:
+		if (p->frame_len - p->l3_off > nh.port->cfg->mtu) {
+			gw_drop(w, GW_DROP_OVERSIZED, m);
+			return;
+		}
+		eth->dst_addr = nh.mac;
+		eth->src_addr = nh.port->mac;
+		w->stats.native_frames_to_lan++;
+		w->stats.native_bytes_to_lan += m->pkt_len;
+		gw_port_tx(w, nh.port, m);
+		return;
+	case EAGAIN:
+		w->stats.native_frames_to_lan++;
+		w->stats.native_bytes_to_lan += m->pkt_len;
+		gw_neigh_wait(w, &p->dst, m);
+		return;
+	default:
+		gw_drop(w, GW_DROP_NO_NEIGHBOUR, m);
+	}
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gw_native_rx.c - the native path from hosts: datagrams with whole Ethernet frames, received into
+ * mbufs that go on to the LAN or to another host without a copy.
+ *
+ * A receive buffer begins IB_GRH_LEN + 4 bytes before the place where an mbuf's data usually
+ * starts, so that the frame begins there. The source queue pair names the host (IBA-to-TCP native
+ * map); what the frame says of itself must agree with it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "gateway/gw_int.h"
+#include "tcpstack/net_wire.h"
+
+/* Source GID of a received datagram: IPv6-shaped, or the IPv4 header of RoCE v2 (IBTA A17.4.5.2).
+ */
+static const uint8_t *source_gid(const uint8_t *grh, uint8_t mapped[16])
+{
+	if (grh[0] >> 4 == 6)
+		return grh + 8;
+	memset(mapped, 0, 10);
+	mapped[10] = mapped[11] = 0xff;
+	memcpy(mapped + 12, grh + 32, 4);
+	return mapped;
+}
+
+/* The host that a datagram came from, or NULL. */
+static struct gw_host *source_host(struct gw_worker *w, const struct rte_mbuf *m,
+				   const struct ibv_wc *wc)
+{
+	const struct corr_native *map = atomic_load_explicit(&w->native, memory_order_acquire);
+	const uint8_t *grh = (const uint8_t *)m->buf_addr + GW_RX_OFF;
+	const uint8_t *gid = NULL;
+	const struct corr_server *s;
+	uint8_t mapped[16];
+
+	if (!map)
+		return NULL;
+	if (w->gw->dev.roce)
+		gid = source_gid(grh, mapped);
+	s = corr_native_by_source(map, wc->slid, gid, wc->src_qp);
+	return s ? &w->gw->host[s->id] : NULL;
+}
+
+/* An IP frame whose source is the host's own. */
+static void ip_from_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
+			 const struct net_pkt *p)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+	struct gw_port *port = gw_port_of(w->gw, &p->dst);
+	struct rte_mbuf *reply;
+
+	if (port && gw_port_owns(port, &p->dst)) {
+		reply = gw_is_echo(frame, p) ? gw_icmp_reply(w, m, p, &port->mac) : NULL;
+		if (reply) {
+			w->stats.icmp_echo_replies++;
+			gw_native_send(w, h, reply);
+			rte_pktmbuf_free(m);
+		} else {
+			gw_drop(w, GW_DROP_NO_SERVER, m);
+		}
+		return;
+	}
+	gw_native_route(w, h, m, p);
+}
+
+/* A frame without its encapsulation. */
+static void frame_from_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
+			    bool bounced)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+	const struct corr_native *map = atomic_load_explicit(&w->native, memory_order_acquire);
+	char text[NET_ADDRSTR];
+	struct net_pkt p;
+	enum net_perr e;
+
+	e = net_parse(frame, m->data_len, NET_F_CSUM_IP | (bounced ? NET_F_CSUM_L4 : 0), &p);
+	if (e != NET_PERR_OK) {
+		w->stats.perr[e]++;
+		gw_event(w, GW_EV_BAD_HOST_FRAME, "server %s: %s", h->cfg->name, net_perr_name(e));
+		rte_pktmbuf_free(m);
+		return;
+	}
+	if (bounced) {
+		w->stats.bounced_frames++;
+		if (p.ethertype == NET_ETHERTYPE_ARP || !corr_native_owns(map, h->id, p.dst.b)) {
+			gw_event(w, GW_EV_SPOOFED_HOST, "server %s bounced a frame for %s",
+				 h->cfg->name, net_addr_str(&p.dst, text));
+			gw_drop(w, GW_DROP_SPOOFED_SOURCE, m);
+			return;
+		}
+		gw_accel_bounced(w, h, m, &p);
+		return;
+	}
+	if (p.ethertype == NET_ETHERTYPE_ARP || gw_is_nd(frame, &p)) {
+		gw_neigh_rx_host(w, h, m, &p);
+	} else if (p.eth_mcast || net_addr_is_mcast(&p.dst)) {
+		gw_drop(w, GW_DROP_BROADCAST, m);
+	} else if (p.vlan) {
+		gw_drop(w, GW_DROP_VLAN, m);
+	} else if (!corr_native_owns(map, h->id, p.src.b)) {
+		gw_event(w, GW_EV_SPOOFED_HOST, "server %s sent from %s", h->cfg->name,
+			 net_addr_str(&p.src, text));
+		gw_drop(w, GW_DROP_SPOOFED_SOURCE, m);
+	} else {
+		ip_from_host(w, h, m, &p);
+	}
+}
+
+/* A datagram: who sent it, and what kind of frame it carries. */
+static void datagram(struct gw_worker *w, struct rte_mbuf *m, const struct ibv_wc *wc)
+{
+	const uint8_t *grh = (const uint8_t *)m->buf_addr + GW_RX_OFF;
+	const uint32_t skip = IB_GRH_LEN + sizeof(struct ib_encap);
+	struct gw_host *h = source_host(w, m, wc);
+	uint16_t type, flags;
+
+	if (!h) {
+		gw_event(w, GW_EV_UNKNOWN_QP, "LID %u, QPN %u", wc->slid, wc->src_qp);
+		gw_drop(w, GW_DROP_UNKNOWN_QP, m);
+		return;
+	}
+	type = net_get16(grh + IB_GRH_LEN);
+	flags = net_get16(grh + IB_GRH_LEN + 2);
+	if (wc->byte_len <= skip || type != IB_ENCAP_ETH || flags & ~IB_ENCAP_BOUNCED) {
+		gw_event(w, GW_EV_BAD_ENCAP, "server %s: %u bytes, type 0x%04x, flags 0x%04x",
+			 h->cfg->name, wc->byte_len, type, flags);
+		gw_drop(w, GW_DROP_BAD_ENCAP, m);
+		return;
+	}
+	m->data_off = RTE_PKTMBUF_HEADROOM;
+	m->data_len = (uint16_t)(wc->byte_len - skip);
+	m->pkt_len = m->data_len;
+	frame_from_host(w, h, m, flags & IB_ENCAP_BOUNCED);
+}
+
+/* A receive buffer came back. */
+static void received(struct ib_qp *qp, void *cookie, const struct ibv_wc *wc)
+{
+	struct rte_mbuf *m = cookie;
+	struct gw_worker *w = qp->owner;
+
+	if (wc->status != IBV_WC_SUCCESS) {
+		rte_pktmbuf_free(m);
+		return;
+	}
+	datagram(w, m, wc);
+}
+
+/* The native queue pair failed: the control thread notices and starts everything anew. */
+static void died(struct ib_qp *qp, enum ibv_wc_status status)
+{
+	struct gw_worker *w = qp->owner;
+
+	gw_event(w, GW_EV_QP_DEAD, "native queue pair %u of worker %u: %s", qp->qp->qp_num,
+		 w->index, ibv_wc_status_str(status));
+}
+
+const struct ib_qp_ops gw_native_qp_ops = {.recv = received, .dead = died};
+
+void gw_native_refill(struct gw_worker *w)
+{
+	uint32_t len = rte_pktmbuf_data_room_size(w->pool) - GW_RX_OFF;
+
+	while (w->ud.rq_head - w->ud.rq_tail < w->ud.rq_depth && !w->ud.dead) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(w->pool);
+		uint8_t *at;
+
+		if (!m)
+			return;
+		at = (uint8_t *)m->buf_addr + GW_RX_OFF;
+		if (ib_qp_recv(&w->ud, at, len, gw_mbuf_lkey(w, at), m)) {
+			rte_pktmbuf_free(m);
+			return;
+		}
+	}
+}
+
+int gw_native_open(struct gw_worker *w)
+{
+	uint32_t max = (uint32_t)w->gw->dev.attr.max_qp_wr - 1;
+	int rc = ib_qp_open(&w->ud, &w->gw->dev, &w->cq, IBV_QPT_UD, RTE_MIN(GW_UD_SQ, max),
+			    RTE_MIN(GW_UD_RQ, max), &gw_native_qp_ops, w);
+
+	if (rc == 0)
+		gw_native_refill(w);
+	return rc;
+}
+
+void gw_native_close(struct gw_worker *w)
+{
+	uint64_t end = gw_now_us() + 200000;
+
+	if (!w->ud.qp)
+		return;
+	ib_qp_fence(&w->ud);
+	while (!ib_qp_drained(&w->ud) && gw_now_us() < end)
+		ib_cq_poll(&w->cq, 64);
+	ib_qp_close(&w->ud);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gw_port.c - client LAN ports: opens each configured DPDK device with one receive and one
+ * transmit queue per worker, and learns what it can do by itself. Sending is in gw_port_tx.c.
+ */
+#include <errno.h>
+#include <rte_dev.h>
+#include <rte_ethdev.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/gw_int.h"
+
+#define RX_DESC	  512
+#define TX_DESC	  512
+#define CSUM_CAPS (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
+
+/* True when the first `bits` bits of a and b are equal. */
+static bool prefix_eq(const uint8_t *a, const uint8_t *b, uint32_t bits)
+{
+	uint32_t bytes = bits / 8, rest = bits % 8;
+
+	if (memcmp(a, b, bytes))
+		return false;
+	return rest == 0 || ((a[bytes] ^ b[bytes]) & (0xff00 >> rest) & 0xff) == 0;
+}
+
+bool gw_port_cfg_covers(const struct gw_port_cfg *p, const struct net_addr *a)
+{
+	bool v4 = net_addr_is_v4(a);
+
+	for (uint32_t i = 0; i < p->n_addr; i++) {
+		if (net_addr_is_v4(&p->addr[i]) != v4)
+			continue;
+		if (prefix_eq(p->addr[i].b, a->b, p->plen[i] + (v4 ? 96 : 0)))
+			return true;
+	}
+	return false;
+}
+
+bool gw_port_owns(const struct gw_port *p, const struct net_addr *a)
+{
+	for (uint32_t i = 0; i < p->cfg->n_addr; i++)
+		if (net_addr_eq(&p->cfg->addr[i], a))
+			return true;
+	return false;
+}
+
+const struct net_addr *gw_port_self(const struct gw_port *p, const struct net_addr *dst)
+{
+	const struct net_addr *any = NULL;
+	bool v4 = net_addr_is_v4(dst);
+
+	for (uint32_t i = 0; i < p->cfg->n_addr; i++) {
+		const struct net_addr *a = &p->cfg->addr[i];
+
+		if (net_addr_is_v4(a) != v4)
+			continue;
+		if (prefix_eq(a->b, dst->b, p->cfg->plen[i] + (v4 ? 96 : 0)))
+			return a;
+		any = a;
+	}
+	return any;
+}
+
+struct gw_port *gw_port_of(struct gw *gw, const struct net_addr *a)
+{
+	for (uint32_t i = 0; i < gw->n_port; i++)
+		if (gw_port_cfg_covers(gw->port[i].cfg, a))
+			return &gw->port[i];
+	return NULL;
+}
+
+/* Makes EAL probe the device; its DPDK port number in *id. */
+static int probe(const struct gw_port_cfg *cfg, uint16_t *id)
+{
+	const char *args = cfg->devargs;
+	char name[64];
+	size_t n = strcspn(args, ",");
+	int rc;
+
+	if (n >= sizeof(name))
+		return ENAMETOOLONG;
+	memcpy(name, args, n);
+	name[n] = '\0';
+	if (rte_eth_dev_get_port_by_name(name, id) == 0)
+		return EEXIST;
+	rc = rte_dev_probe(args);
+	if (rc && rc != -EEXIST)
+		return -rc;
+	return rte_eth_dev_get_port_by_name(name, id) ? ENODEV : 0;
+}
+
+/* What of the wanted offloads the device has, into *conf. */
+static void choose_offloads(struct gw_port *p, const struct rte_eth_dev_info *info,
+			    struct rte_eth_conf *conf)
+{
+	uint64_t tx = info->tx_offload_capa, rx = info->rx_offload_capa;
+
+	p->hw_csum = (tx & CSUM_CAPS) == CSUM_CAPS;
+	p->multi_seg = (tx & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0;
+	conf->txmode.offloads = tx & (CSUM_CAPS | RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+	if (!p->hw_csum)
+		conf->txmode.offloads &= ~CSUM_CAPS;
+	conf->rxmode.offloads = rx & RTE_ETH_RX_OFFLOAD_CHECKSUM;
+	conf->rxmode.mtu = p->cfg->mtu;
+	if (info->max_mtu && conf->rxmode.mtu > info->max_mtu)
+		conf->rxmode.mtu = info->max_mtu;
+}
+
+/* Receive and transmit queues, one each per worker. */
+static int setup_queues(struct gw *gw, struct gw_port *p)
+{
+	uint16_t rx = RX_DESC, tx = TX_DESC;
+	int rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &rx, &tx);
+
+	for (uint32_t i = 0; rc == 0 && i < gw->n_worker; i++) {
+		rc = rte_eth_rx_queue_setup(p->id, (uint16_t)i, rx, SOCKET_ID_ANY, NULL,
+					    gw->worker[i]->pool);
+		if (rc == 0)
+			rc = rte_eth_tx_queue_setup(p->id, (uint16_t)i, tx, SOCKET_ID_ANY, NULL);
+	}
+	return -rc;
+}
+
+static int port_open(struct gw *gw, struct gw_port *p)
+{
+	struct rte_eth_conf conf = {0};
+	struct rte_eth_dev_info info;
+	int rc = probe(p->cfg, &p->id);
+
+	if (rc) {
+		gw_log(GW_LOG_ERROR,
+		       "[port \"%s\"] device \"%s\" cannot be opened: %s; check that it exists here "
+		       "and that no other port or program uses it",
+		       p->cfg->name, p->cfg->devargs, strerror(rc));
+		return rc;
+	}
+	p->opened = true;
+	rc = -rte_eth_dev_info_get(p->id, &info);
+	if (rc)
+		return rc;
+	if (info.max_rx_queues < gw->n_worker || info.max_tx_queues < gw->n_worker) {
+		gw_log(GW_LOG_ERROR,
+		       "[port \"%s\"] device has %u queues for %u workers; give it more (af_packet: "
+		       "qpairs=%u) or lower [gateway] workers",
+		       p->cfg->name, RTE_MIN(info.max_rx_queues, info.max_tx_queues), gw->n_worker,
+		       gw->n_worker);
+		return EINVAL;
+	}
+	choose_offloads(p, &info, &conf);
+	if (gw->n_worker > 1) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf =
+			info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP);
+		if (!conf.rx_adv_conf.rss_conf.rss_hf)
+			conf.rxmode.mq_mode = RTE_ETH_MQ_RX_NONE; /* a software device spreads */
+	}
+	rc = -rte_eth_dev_configure(p->id, (uint16_t)gw->n_worker, (uint16_t)gw->n_worker, &conf);
+	if (rc == 0)
+		rc = setup_queues(gw, p);
+	if (rc == 0)
+		rc = -rte_eth_macaddr_get(p->id, &p->mac);
+	if (rc == 0)
+		rc = -rte_eth_dev_start(p->id);
+	if (rc) {
+		gw_log(GW_LOG_ERROR, "[port \"%s\"] device \"%s\" does not start: %s", p->cfg->name,
+		       p->cfg->devargs, strerror(rc));
+		return rc;
+	}
+	/* Neighbour solicitations come to group addresses; a virtual port may see others' too. */
+	if (rte_eth_allmulticast_enable(p->id))
+		rte_eth_promiscuous_enable(p->id);
+	return 0;
+}
+
+int gw_ports_open(struct gw *gw)
+{
+	for (uint32_t i = 0; i < gw->cfg->n_port; i++) {
+		struct gw_port *p = &gw->port[i];
+		int rc;
+
+		p->index = (uint16_t)i;
+		p->cfg = &gw->cfg->port[i];
+		gw->n_port = i + 1;
+		rc = port_open(gw, p);
+		if (rc)
+			return rc;
+		gw_log(GW_LOG_INFO, "port %s: %s, MAC " RTE_ETHER_ADDR_PRT_FMT ", checksums in %s",
+		       p->cfg->name, p->cfg->devargs, RTE_ETHER_ADDR_BYTES(&p->mac),
+		       p->hw_csum ? "hardware" : "software");
+	}
+	return 0;
+}
+
+void gw_ports_close(struct gw *gw)
+{
+	for (uint32_t i = 0; i < gw->n_port; i++) {
+		struct gw_port *p = &gw->port[i];
+
+		if (!p->opened)
+			continue;
+		rte_eth_dev_stop(p->id);
+		rte_eth_dev_close(p->id);
+		p->opened = false;
+	}
+	gw->n_port = 0;
+}

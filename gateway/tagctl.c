@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tagctl.c - the operator's command: sends one request to tagd's control socket and prints the
+ * answer, as a table or, with --json, as the document itself.
+ *
+ * Exit status: 0 good, 1 the daemon refused, 2 wrong usage, 3 no daemon to talk to.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "gateway/tagctl.h"
+
+#define DEFAULT_SOCKET "/run/tag/tagd.sock"
+#define TIMEOUT_S      10
+
+enum {
+	EXIT_REFUSED = 1,
+	EXIT_USAGE = 2,
+	EXIT_NO_DAEMON = 3,
+};
+
+/** A command of tagctl. */
+struct command {
+	const char *words;	    /* "OBJECT VERB", also the request */
+	int min_args, max_args;	    /* arguments after the words */
+	const char *args;	    /* their names, for the usage */
+	const char *list;	    /* member of the answer with rows, NULL: pairs */
+	const struct tab_col *cols; /* columns of the rows */
+	const char *empty;	    /* said when there are none */
+	const char *help;	    /* one line */
+};
+
+static const struct tab_col conn_cols[] = {
+	{"CLIENT", "client", TAB_TEXT},
+	{"SERVER", "server", TAB_TEXT},
+	{"HOST", "host", TAB_TEXT},
+	{"MODE", "mode", TAB_TEXT},
+	{"REASON", "reason", TAB_TEXT},
+	{"STATE", "state", TAB_TEXT},
+	{"DLID", "dlid", TAB_NUMBER},
+	{"QPN", "qpn", TAB_NUMBER},
+	{"TOKEN", "token", TAB_HEX},
+	{"TX", "tx_bytes", TAB_BYTES},
+	{"RX", "rx_bytes", TAB_BYTES},
+	{"RETX", "retransmits", TAB_NUMBER},
+	{"SRTT-US", "srtt_us", TAB_NUMBER},
+	{"CWND", "cwnd", TAB_NUMBER},
+	{"RDMA-READ", "rdma_read_bytes", TAB_BYTES},
+	{"RDMA-WRITE", "rdma_write_bytes", TAB_BYTES},
+	{"AGE", "age_s", TAB_SECONDS},
+	{NULL, NULL, TAB_TEXT},
+};
+
+static const struct tab_col native_cols[] = {
+	{"ADDRESS", "address", TAB_TEXT}, {"HOST", "host", TAB_TEXT}, {"DLID", "dlid", TAB_NUMBER},
+	{"DGID", "dgid", TAB_TEXT},	  {"QPN", "qpn", TAB_NUMBER}, {"MAC", "mac", TAB_TEXT},
+	{"LAN-MAC", "lan_mac", TAB_TEXT}, {NULL, NULL, TAB_TEXT},
+};
+
+static const struct tab_col accel_cols[] = {
+	{"CLIENT", "client", TAB_TEXT}, {"SERVER", "server", TAB_TEXT},
+	{"HOST", "host", TAB_TEXT},	{"DLID", "dlid", TAB_NUMBER},
+	{"DGID", "dgid", TAB_TEXT},	{"QPN", "qpn", TAB_NUMBER},
+	{"TOKEN", "token", TAB_HEX},	{"WORKER", "worker", TAB_NUMBER},
+	{NULL, NULL, TAB_TEXT},
+};
+
+static const struct tab_col server_cols[] = {
+	{"NAME", "name", TAB_TEXT},	      {"STATE", "state", TAB_TEXT},
+	{"ADDRESSES", "addresses", TAB_TEXT}, {"DLID", "dlid", TAB_NUMBER},
+	{"QPN", "qpn", TAB_NUMBER},	      {"ACCELERATED", "accelerated", TAB_NUMBER},
+	{"ARENAS", "arenas", TAB_NUMBER},     {NULL, NULL, TAB_TEXT},
+};
+
+static const struct tab_col service_cols[] = {
+	{"NAME", "name", TAB_TEXT},
+	{"ADDRESS", "address", TAB_TEXT},
+	{"PORT", "port", TAB_TEXT},
+	{"ACCELERATE", "accelerate", TAB_TEXT},
+	{"ACCELERATED", "accelerated", TAB_NUMBER},
+	{"LIMIT", "max_accelerated", TAB_NUMBER},
+	{NULL, NULL, TAB_TEXT},
+};
+
+static const struct tab_col memory_cols[] = {
+	{"WORKER", "worker", TAB_NUMBER},     {"MBUFS", "mbufs", TAB_NUMBER},
+	{"USED", "mbufs_used", TAB_NUMBER},   {"POSTED", "mbufs_posted", TAB_NUMBER},
+	{"CONNS", "connections", TAB_NUMBER}, {"BYTES-EACH", "connection_bytes", TAB_NUMBER},
+	{"CHUNKS", "chunks", TAB_NUMBER},     {"CHUNKS-USED", "chunks_used", TAB_NUMBER},
+	{"HELD", "frames_held", TAB_NUMBER},  {"FLOWS", "native_flows", TAB_NUMBER},
+	{"QPS", "queue_pairs", TAB_NUMBER},   {NULL, NULL, TAB_TEXT},
+};
+
+static const struct command commands[] = {
+	{"conn list", 0, 0, "", "connections", conn_cols, "no TCP connections", "all connections"},
+	{"conn show", 1, 2, "CONN", "connections", conn_cols, "", "one connection, every field"},
+	{"conn decelerate", 1, 2, "CONN", NULL, NULL, "", "hand it back to its server's kernel"},
+	{"conn kill", 1, 2, "CONN", NULL, NULL, "", "reset it at both ends"},
+	{"map show native", 0, 0, "", "native", native_cols, "no host is attached",
+	 "destination address to fabric address"},
+	{"map show accelerated", 0, 0, "", "accelerated", accel_cols, "no accelerated connections",
+	 "connection to fabric address and token"},
+	{"server list", 0, 0, "", "servers", server_cols, "no servers configured",
+	 "configured servers and their hosts"},
+	{"service list", 0, 0, "", "services", service_cols, "no services configured",
+	 "what is accelerated, and how much"},
+	{"stats", 0, 0, "", NULL, NULL, "no counters", "counters since the start"},
+	{"drops", 0, 0, "", NULL, NULL, "nothing was dropped",
+	 "what was dropped or refused, and why"},
+	{"memory", 0, 0, "", "workers", memory_cols, "no workers", "buffers and tables in use"},
+	{"version", 0, 0, "", NULL, NULL, "", "of the daemon"},
+};
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void usage(FILE *out)
+{
+	fprintf(out, "usage: tagctl [--json] [--socket PATH] COMMAND\n\n");
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "%s %s", commands[i].words, commands[i].args);
+		fprintf(out, "  %-22s %s\n", text, commands[i].help);
+	}
+	fprintf(out, "\nCONN is a token, or CLIENT:PORT, or CLIENT:PORT SERVER:PORT.\n");
+}
+
+/* Matches leading words; returns the command and how many words it took. */
+static const struct command *find_command(int argc, char **argv, int *used)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		const char *p = commands[i].words;
+		int n = 0;
+
+		while (*p && n < argc) {
+			size_t len = strcspn(p, " ");
+
+			if (strlen(argv[n]) != len || memcmp(argv[n], p, len))
+				break;
+			n++;
+			p += len;
+			p += *p == ' ';
+		}
+		if (!*p) {
+			*used = n;
+			return &commands[i];
+		}
+	}
+	return NULL;
+}
+
+/* Connects; -1 with a message. */
+static int connect_daemon(const char *path)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct timeval tv = {.tv_sec = TIMEOUT_S};
+	int fd;
+
+	if (strlen(path) >= sizeof(sa.sun_path)) {
+		fprintf(stderr, "tagctl: %s: the path is too long\n", path);
+		return -1;
+	}
+	strcpy(sa.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0) {
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+		return fd;
+	}
+	fprintf(stderr, "tagctl: no tagd answers at %s: %s%s\n", path, strerror(errno),
+		errno == EACCES ? " (try as root)"
+		: errno == ENOENT || errno == ECONNREFUSED
+			? " (is it running? --socket names another)"
+			: "");
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* Sends the request and reads the answer; NULL with a message. */
+static json_t *ask(int fd, const json_t *req)
+{
+	char *text = json_dumps(req, JSON_COMPACT);
+	json_t *reply = NULL;
+	FILE *f = fdopen(fd, "r+");
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t n;
+
+	if (!f || !text) {
+		free(text);
+		return NULL;
+	}
+	if (dprintf(fd, "%s\n", text) > 0 && (n = getline(&line, &room, f)) > 0)
+		reply = json_loadb(line, (size_t)n, 0, NULL);
+	if (!reply)
+		fprintf(stderr, "tagctl: tagd closed the connection or did not answer in %d s\n",
+			TIMEOUT_S);
+	free(text);
+	free(line);
+	fclose(f);
+	return reply;
+}
+
+/* Prints an answer as tables. */
+static void print(const struct command *c, const json_t *reply)
+{
+	const json_t *rows;
+
+	if (strcmp(c->words, "conn show") == 0) {
+		const json_t *row;
+		size_t i;
+
+		json_array_foreach(json_object_get(reply, "connections"), i, row)
+			tab_pairs(stdout, row, "");
+	} else if (strcmp(c->words, "drops") == 0) {
+		tab_pairs(stdout, json_object_get(reply, "drops"), c->empty);
+	} else if (c->list) {
+		rows = json_object_get(reply, c->list);
+		tab_rows(stdout, rows, c->cols, c->empty);
+	} else {
+		tab_pairs(stdout, reply, c->empty);
+	}
+}
+
+static int run(const struct command *c, char **args, int n_args, const char *path, bool json)
+{
+	json_t *req = json_pack("{s:s}", "cmd", c->words), *reply;
+	int fd = connect_daemon(path), rc = 0;
+	const char *why;
+
+	if (fd < 0) {
+		json_decref(req);
+		return EXIT_NO_DAEMON;
+	}
+	if (n_args > 0)
+		json_object_set_new(req, "conn", json_string(args[0]));
+	if (n_args > 1)
+		json_object_set_new(req, "server", json_string(args[1]));
+	reply = ask(fd, req);
+	json_decref(req);
+	if (!reply)
+		return EXIT_NO_DAEMON;
+	why = json_string_value(json_object_get(reply, "error"));
+	if (why) {
+		fprintf(stderr, "tagctl: %s\n", why);
+		rc = EXIT_REFUSED;
+	} else if (json) {
+		json_dumpf(reply, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		print(c, reply);
+	}
+	json_decref(reply);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'},
+		{"socket", required_argument, NULL, 's'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
+	};
+	const char *path = getenv("TAGD_SOCKET");
+	const struct command *c;
+	bool json = false;
+	int opt, used, left;
+
+	path = path && *path ? path : DEFAULT_SOCKET;
+	while ((opt = getopt_long(argc, argv, "js:hV", options, NULL)) != -1) {
+		switch (opt) {
+		case 'j':
+			json = true;
+			break;
+		case 's':
+			path = optarg;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		case 'V':
+			puts("tagctl " TAG_VERSION);
+			return 0;
+		default:
+			usage(stderr);
+			return EXIT_USAGE;
+		}
+	}
+	c = find_command(argc - optind, argv + optind, &used);
+	left = argc - optind - (c ? used : 0);
+	if (!c || left < c->min_args || left > c->max_args) {
+		if (c)
+			fprintf(stderr, "tagctl: %s %s\n", c->words,
+				left < c->min_args ? "lacks an argument"
+						   : "has too many arguments");
+		else if (argc > optind)
+			fprintf(stderr, "tagctl: unknown command \"%s\"\n", argv[optind]);
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	return run(c, argv + optind + used, left, path, json);
+}

@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reliable connections within one process: every operation, and every way to fail.
+ */
+#include <endian.h>
+#include <string.h>
+#include <stdlib.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "rig.h"
+#include "softhca.h"
+
+static const struct rig_opt rc = {.type = IBV_QPT_RC};
+
+static void send_recv(void **state)
+{
+	struct rig_end a, b;
+	struct ibv_wc wc;
+
+	(void)state;
+	rig_pair(&a, &b, &rc, NULL);
+	memcpy(a.buf, "hello", 6);
+	rig_recv(&b, 7, 100, 64);
+	assert_int_equal(rig_post(&a, IBV_WR_SEND_WITH_IMM, 0x1234, 0, 6, NULL, 0, 0), 0);
+	wc = rig_wait(b.rcq);
+	assert_int_equal(wc.status, IBV_WC_SUCCESS);
+	assert_int_equal(wc.opcode, IBV_WC_RECV);
+	assert_int_equal(wc.wr_id, 7);
+	assert_int_equal(wc.byte_len, 6);
+	assert_int_equal(wc.imm_data, 0x1234);
+	assert_int_equal(wc.wc_flags, IBV_WC_WITH_IMM);
+	assert_int_equal(wc.qp_num, b.qp->qp_num);
+	assert_int_equal(wc.src_qp, a.qp->qp_num);
+	assert_int_equal(wc.slid, a.me.lid);
+	assert_string_equal((char *)b.buf + 100, "hello");
+	wc = rig_wait(a.scq);
+	assert_int_equal(wc.opcode, IBV_WC_SEND);
+	assert_int_equal(wc.wr_id, 0x1234);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void by_gid(void **state)
+{
+	const struct rig_conn c = {.global = true};
+	struct rig_end a, b;
+
+	(void)state;
+	rig_pair(&a, &b, &rc, &c);
+	rig_recv(&b, 0, 0, 64);
+	assert_int_equal(rig_post(&a, IBV_WR_SEND, 0, 0, 6, NULL, 0, 0), 0);
+	rig_ok(b.rcq);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void gather_scatter(void **state)
+{
+	struct rig_end a, b;
+	struct ibv_sge s[3], r[2];
+	struct ibv_send_wr w = {.sg_list = s,
+				.num_sge = 3,
+				.opcode = IBV_WR_SEND,
+				.send_flags = IBV_SEND_SIGNALED},
+			   *bad;
+	struct ibv_recv_wr rw = {.sg_list = r, .num_sge = 2}, *rbad;
+
+	(void)state;
+	rig_pair(&a, &b, &rc, NULL);
+	memcpy(a.buf, "abcdefghij", 10);
+	for (int i = 0; i < 3; i++)
+		s[i] = (struct ibv_sge){(uintptr_t)a.buf + (i == 1 ? 0 : 5), i == 2 ? 0 : 5,
+					a.mr->lkey};
+	r[0] = (struct ibv_sge){(uintptr_t)b.buf, 3, b.mr->lkey};
+	r[1] = (struct ibv_sge){(uintptr_t)b.buf + 100, 50, b.mr->lkey};
+	assert_int_equal(ibv_post_recv(b.qp, &rw, &rbad), 0);
+	assert_int_equal(ibv_post_send(a.qp, &w, &bad), 0);
+	assert_int_equal(rig_wait(b.rcq).byte_len, 10);
+	assert_memory_equal(b.buf, "fgh", 4);
+	assert_memory_equal(b.buf + 100, "ijabcde", 8);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void inline_data(void **state)
+{
+	const struct rig_opt o = {.type = IBV_QPT_RC, .inl = 64};
+	char mine[] = "unregistered";
+	struct ibv_sge s = {(uintptr_t)mine, sizeof(mine), 0};
+	struct ibv_send_wr w = {.sg_list = &s,
+				.num_sge = 1,
+				.opcode = IBV_WR_SEND,
+				.send_flags = IBV_SEND_SIGNALED | IBV_SEND_INLINE},
+			   *bad;
+	struct rig_end a, b;
+
+	(void)state;
+	rig_pair(&a, &b, &o, NULL);
+	/* No receive yet: the data must be kept although the program reuses its memory. */
+	assert_int_equal(ibv_post_send(a.qp, &w, &bad), 0);
+	memset(mine, 0, sizeof(mine));
+	rig_recv(&b, 0, 0, 64);
+	rig_ok(b.rcq);
+	assert_string_equal((char *)b.buf, "unregistered");
+	rig_ok(a.scq);
+	s.length = 65;
+	assert_int_equal(ibv_post_send(a.qp, &w, &bad), EINVAL);
+	assert_ptr_equal(bad, &w);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void read_write(void **state)
+{
+	struct rig_end a, b;
+	struct ibv_wc wc;
+
+	(void)state;
+	rig_pair(&a, &b, &rc, NULL);
+	memset(b.buf, 0x5a, 65536);
+	assert_int_equal(rig_post(&a, IBV_WR_RDMA_READ, 1, 4096, 65536, &b.me, 0, 0), 0);
+	wc = rig_wait(a.scq);
+	assert_int_equal(wc.opcode, IBV_WC_RDMA_READ);
+	assert_int_equal(wc.byte_len, 65536);
+	assert_memory_equal(a.buf + 4096, b.buf, 65536);
+	assert_int_equal(rig_post(&a, IBV_WR_RDMA_WRITE, 2, 0, 100, &b.me, 10, 0), 0);
+	assert_int_equal(rig_wait(a.scq).opcode, IBV_WC_RDMA_WRITE);
+	assert_memory_equal(b.buf + 10, a.buf, 100);
+	rig_none(b.rcq);
+	rig_recv(&b, 9, 0, 0);
+	assert_int_equal(rig_post(&a, IBV_WR_RDMA_WRITE_WITH_IMM, 3, 0, 100, &b.me, 0, 0), 0);
+	wc = rig_wait(b.rcq);
+	assert_int_equal(wc.opcode, IBV_WC_RECV_RDMA_WITH_IMM);
+	assert_int_equal(wc.byte_len, 100);
+	assert_int_equal(wc.imm_data, 3);
+	rig_ok(a.scq);
+	/* No bytes, no key: a zero-length request may name any region. */
+	assert_int_equal(rig_post(&a, IBV_WR_RDMA_READ, 4, 0, 0, NULL, 0, 0), 0);
+	rig_ok(a.scq);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void atomics(void **state)
+{
+	struct ibv_sge s;
+	struct ibv_send_wr w = {.sg_list = &s, .num_sge = 1, .send_flags = IBV_SEND_SIGNALED}, *bad;
+	struct rig_end a, b;
+	uint64_t *mem, *res;
+
+	(void)state;
+	rig_pair(&a, &b, &rc, NULL);
+	mem = (uint64_t *)(void *)b.buf;
+	res = (uint64_t *)(void *)a.buf;
+	s = (struct ibv_sge){(uintptr_t)a.buf, 8, a.mr->lkey};
+	*mem = 40;
+	w.opcode = IBV_WR_ATOMIC_FETCH_AND_ADD;
+	w.wr.atomic.remote_addr = b.me.addr;
+	w.wr.atomic.rkey = b.me.rkey;
+	w.wr.atomic.compare_add = 2;
+	assert_int_equal(ibv_post_send(a.qp, &w, &bad), 0);
+	assert_int_equal(rig_wait(a.scq).opcode, IBV_WC_FETCH_ADD);
+	assert_int_equal(*res, 40);
+	assert_int_equal(*mem, 42);
+	w.opcode = IBV_WR_ATOMIC_CMP_AND_SWP;
+	w.wr.atomic.compare_add = 41;
+	w.wr.atomic.swap = 7;
+	assert_int_equal(ibv_post_send(a.qp, &w, &bad), 0);
+	assert_int_equal(rig_wait(a.scq).opcode, IBV_WC_COMP_SWAP);
+	assert_int_equal(*mem, 42);
+	w.wr.atomic.compare_add = 42;
+	assert_int_equal(ibv_post_send(a.qp, &w, &bad), 0);
+	rig_ok(a.scq);
+	assert_int_equal(*mem, 7);
+	w.wr.atomic.remote_addr += 4;
+	assert_int_equal(ibv_post_send(a.qp, &w, &bad), 0);
+	assert_int_equal(rig_wait(a.scq).status, IBV_WC_REM_INV_REQ_ERR);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+/* After an error at @e, what else is posted there is flushed. */
+static void flushed(struct rig_end *e)
+{
+	struct ibv_qp_attr at;
+	struct ibv_qp_init_attr in;
+	struct ibv_wc wc;
+
+	assert_int_equal(ibv_query_qp(e->qp, &at, IBV_QP_STATE, &in), 0);
+	assert_int_equal(at.qp_state, IBV_QPS_ERR);
+	assert_int_equal(rig_post(e, IBV_WR_SEND, 99, 0, 1, NULL, 0, 0), 0);
+	wc = rig_wait(e->scq);
+	assert_int_equal(wc.status, IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(wc.wr_id, 99);
+	rig_recv(e, 98, 0, 1);
+	wc = rig_wait(e->rcq);
+	assert_int_equal(wc.status, IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(wc.wr_id, 98);
+}
+
+/* One operation from a fresh pair fails with @want at the sender; both ends are then in error if
+ * @both. */
+static void fails(const struct rig_opt *o, const struct rig_conn *c, enum ibv_wr_opcode op,
+		  uint32_t off, uint32_t len, uint64_t roff, uint32_t rkey_change,
+		  enum ibv_wc_status want, bool both)
+{
+	struct rig_end a, b;
+
+	rig_pair(&a, &b, o, c);
+	rig_recv(&b, 5, 0, 64);
+	b.me.rkey += rkey_change;
+	assert_int_equal(rig_post(&a, op, 1, off, len, &b.me, roff, 0), 0);
+	assert_int_equal(rig_wait(a.scq).status, want);
+	flushed(&a);
+	if (both) {
+		/* the receive posted above */
+		struct ibv_wc wc = rig_wait(b.rcq);
+
+		assert_int_equal(wc.wr_id, 5);
+		assert_int_not_equal(wc.status, IBV_WC_SUCCESS);
+		flushed(&b);
+	} else {
+		rig_none(b.rcq);
+	}
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void refusals(void **state)
+{
+	const struct rig_opt ro = {.type = IBV_QPT_RC, .access = IBV_ACCESS_LOCAL_WRITE};
+	const struct rig_conn shut = {.access = 1u << 31};
+
+	(void)state;
+	/* wrong key, out of bounds at either end, region or QP forbids it */
+	fails(&rc, NULL, IBV_WR_RDMA_READ, 0, 64, 0, 1, IBV_WC_REM_ACCESS_ERR, true);
+	fails(&rc, NULL, IBV_WR_RDMA_READ, 0, 64, 0, 0x100, IBV_WC_REM_ACCESS_ERR, true);
+	fails(&rc, NULL, IBV_WR_RDMA_WRITE, 0, 64, RIG_BUF - 63, 0, IBV_WC_REM_ACCESS_ERR, true);
+	fails(&rc, NULL, IBV_WR_RDMA_WRITE, 0, 64, (uint64_t)-1, 0, IBV_WC_REM_ACCESS_ERR, true);
+	fails(&ro, NULL, IBV_WR_RDMA_READ, 0, 64, 0, 0, IBV_WC_REM_ACCESS_ERR, true);
+	fails(&rc, &shut, IBV_WR_RDMA_WRITE, 0, 64, 0, 0, IBV_WC_REM_ACCESS_ERR, true);
+	/* message longer than the receive buffer */
+	fails(&rc, NULL, IBV_WR_SEND, 0, 65, 0, 0, IBV_WC_REM_INV_REQ_ERR, true);
+	/* the sender's own memory */
+	fails(&rc, NULL, IBV_WR_SEND, RIG_BUF - 10, 11, 0, 0, IBV_WC_LOC_PROT_ERR, false);
+}
+
+static void local_protection(void **state)
+{
+	const struct rig_opt o = {.type = IBV_QPT_RC, .access = IBV_ACCESS_REMOTE_READ};
+	struct rig_end a, b;
+
+	(void)state;
+	rig_pair(&a, &b, &o, NULL);
+	/* READ into memory without local write; then a receive buffer without it */
+	assert_int_equal(rig_post(&a, IBV_WR_RDMA_READ, 1, 0, 8, &b.me, 0, 0), 0);
+	assert_int_equal(rig_wait(a.scq).status, IBV_WC_LOC_PROT_ERR);
+	rig_down(&a);
+	rig_down(&b);
+	rig_pair(&a, &b, &o, NULL);
+	rig_recv(&b, 3, 0, 8);
+	assert_int_equal(rig_post(&a, IBV_WR_SEND, 1, 0, 8, NULL, 0, 0), 0);
+	assert_int_equal(rig_wait(a.scq).status, IBV_WC_REM_OP_ERR);
+	assert_int_equal(rig_wait(b.rcq).status, IBV_WC_LOC_PROT_ERR);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void other_domain(void **state)
+{
+	struct rig_end a, b;
+	struct ibv_pd *pd;
+	struct ibv_mr *mr;
+
+	(void)state;
+	rig_pair(&a, &b, &rc, NULL);
+	pd = ibv_alloc_pd(b.ctx);
+	mr = ibv_reg_mr(pd, b.buf, 4096, RIG_ALL_ACC);
+	assert_non_null(mr);
+	assert_int_equal(ibv_dealloc_pd(pd), EBUSY);
+	b.me.rkey = mr->rkey;
+	assert_int_equal(rig_post(&a, IBV_WR_RDMA_READ, 1, 0, 8, &b.me, 0, 0), 0);
+	assert_int_equal(rig_wait(a.scq).status, IBV_WC_REM_ACCESS_ERR);
+	assert_int_equal(ibv_dereg_mr(mr), 0);
+	assert_int_equal(ibv_dealloc_pd(pd), 0);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void stale_key(void **state)
+{
+	struct rig_end a, b;
+	struct ibv_mr *mr;
+	uint32_t old;
+
+	(void)state;
+	rig_pair(&a, &b, &rc, NULL);
+	mr = ibv_reg_mr(b.pd, b.buf, 4096, RIG_ALL_ACC);
+	old = b.me.rkey = mr->rkey;
+	assert_int_equal(rig_post(&a, IBV_WR_RDMA_READ, 1, 0, 8, &b.me, 0, 0), 0);
+	rig_ok(a.scq);
+	assert_int_equal(ibv_dereg_mr(mr), 0);
+	mr = ibv_reg_mr(b.pd, b.buf, 4096, RIG_ALL_ACC);
+	assert_int_not_equal(mr->rkey, old);
+	assert_int_equal(rig_post(&a, IBV_WR_RDMA_READ, 1, 0, 8, &b.me, 0, 0), 0);
+	assert_int_equal(rig_wait(a.scq).status, IBV_WC_REM_ACCESS_ERR);
+	assert_int_equal(ibv_dereg_mr(mr), 0);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void not_ready(void **state)
+{
+	const struct rig_conn few = {.rnr_retry = 2}, none = {.rnr_retry = -1};
+	struct rig_end a, b;
+
+	(void)state;
+	rig_pair(&a, &b, &rc, &few);
+	assert_int_equal(rig_post(&a, IBV_WR_SEND, 1, 0, 8, NULL, 0, 0), 0);
+	assert_int_equal(rig_wait(a.scq).status, IBV_WC_RNR_RETRY_EXC_ERR);
+	rig_down(&a);
+	rig_down(&b);
+	rig_pair(&a, &b, &rc, &none);
+	assert_int_equal(rig_post(&a, IBV_WR_SEND, 1, 0, 8, NULL, 0, 0), 0);
+	assert_int_equal(rig_wait(a.scq).status, IBV_WC_RNR_RETRY_EXC_ERR);
+	rig_down(&a);
+	rig_down(&b);
+	/* For ever: it goes when the receive comes, in order, also without a poll of the sender's.
+	 */
+	rig_pair(&a, &b, &rc, NULL);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(rig_post(&a, IBV_WR_SEND_WITH_IMM, i, 0, 8, NULL, 0, 0), 0);
+	usleep(20000);
+	rig_none(b.rcq);
+	for (uint64_t i = 0; i < 3; i++)
+		rig_recv(&b, 10 + i, 0, 8);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(rig_wait(b.rcq).imm_data, i);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void nobody_there(void **state)
+{
+	const struct rig_conn quick = {.timeout = 8, .retry = 2}; /* 3 ms */
+	struct rig_addr nobody = {.lid = 0x1234, .qpn = 0x5678};
+	struct rig_end a, b;
+
+	(void)state;
+	rig_up(&a, &rc);
+	rig_connect(&a, &nobody, &quick);
+	assert_int_equal(rig_post(&a, IBV_WR_SEND, 1, 0, 8, NULL, 0, 0), 0);
+	assert_int_equal(rig_wait(a.scq).status, IBV_WC_RETRY_EXC_ERR);
+	rig_down(&a);
+	/* a QP that is not connected to this one, and one in error */
+	rig_up(&a, &rc);
+	rig_up(&b, &rc);
+	rig_connect(&a, &b.me, &quick);
+	rig_connect(&b, &nobody, &quick);
+	rig_recv(&b, 1, 0, 8);
+	assert_int_equal(rig_post(&a, IBV_WR_SEND, 1, 0, 8, NULL, 0, 0), 0);
+	assert_int_equal(rig_wait(a.scq).status, IBV_WC_RETRY_EXC_ERR);
+	rig_none(b.rcq);
+	rig_down(&a);
+	rig_down(&b);
+	rig_pair(&a, &b, &rc, &quick);
+	rig_to(b.qp, IBV_QPS_ERR);
+	assert_int_equal(rig_post(&a, IBV_WR_RDMA_READ, 1, 0, 8, &b.me, 0, 0), 0);
+	assert_int_equal(rig_wait(a.scq).status, IBV_WC_RETRY_EXC_ERR);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void late_peer(void **state)
+{
+	struct rig_end a, b;
+
+	(void)state;
+	rig_up(&a, &rc);
+	rig_up(&b, &rc);
+	rig_connect(&a, &b.me, NULL);
+	rig_recv(&a, 0, 0, 8);
+	assert_int_equal(rig_post(&a, IBV_WR_SEND, 1, 0, 8, NULL, 0, 0), 0);
+	usleep(2000);
+	rig_none(a.scq);
+	rig_connect(&b, &a.me, NULL);
+	rig_recv(&b, 0, 0, 8);
+	rig_ok(a.scq);
+	rig_ok(b.rcq);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void queue_depth(void **state)
+{
+	const struct rig_opt o = {.type = IBV_QPT_RC, .depth = 4};
+	struct ibv_send_wr w = {.opcode = IBV_WR_RDMA_WRITE}, *bad;
+	struct ibv_recv_wr rw = {0}, *rbad;
+	struct rig_end a, b;
+
+	(void)state;
+	rig_pair(&a, &b, &o, NULL);
+	/* A slot comes back when a completion at or behind it has been polled. */
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(rig_post(&a, IBV_WR_RDMA_WRITE, 0, 0, 8, &b.me, 0, 0), 0);
+	assert_int_equal(rig_post(&a, IBV_WR_RDMA_WRITE, 0, 0, 8, &b.me, 0, 0), ENOMEM);
+	rig_ok(a.scq);
+	assert_int_equal(rig_post(&a, IBV_WR_RDMA_WRITE, 0, 0, 8, &b.me, 0, 0), 0);
+	for (int i = 0; i < 4; i++)
+		rig_ok(a.scq);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ibv_post_send(a.qp, &w, &bad), 0); /* unsignalled */
+	rig_none(a.scq);
+	assert_int_equal(rig_post(&a, IBV_WR_RDMA_WRITE, 0, 0, 8, &b.me, 0, 0), 0);
+	assert_int_equal(ibv_post_send(a.qp, &w, &bad), ENOMEM);
+	rig_ok(a.scq);
+	assert_int_equal(ibv_post_send(a.qp, &w, &bad), 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(ibv_post_recv(b.qp, &rw, &rbad), 0);
+	assert_int_equal(ibv_post_recv(b.qp, &rw, &rbad), ENOMEM);
+	assert_ptr_equal(rbad, &rw);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void overrun(void **state)
+{
+	const struct rig_opt o = {.type = IBV_QPT_RC, .cqe = 16};
+	struct softhca_counters ctr;
+	struct ibv_async_event ev;
+	struct rig_end a, b;
+
+	(void)state;
+	rig_pair(&a, &b, &o, NULL);
+	for (int i = 0; i < 17; i++)
+		rig_recv(&b, (uint64_t)i, 0, 8);
+	for (int i = 0; i < 16; i++) {
+		assert_int_equal(rig_post(&a, IBV_WR_SEND, 0, 0, 8, NULL, 0, 0), 0);
+		rig_ok(a.scq);
+	}
+	assert_int_equal(rig_post(&a, IBV_WR_SEND, 0, 0, 8, NULL, 0, 0), 0);
+	assert_int_equal(ibv_get_async_event(b.ctx, &ev), 0);
+	assert_int_equal(ev.event_type, IBV_EVENT_CQ_ERR);
+	assert_ptr_equal(ev.element.cq, b.rcq);
+	ibv_ack_async_event(&ev);
+	assert_int_equal(softhca_query_counters(b.ctx, &ctr), 0);
+	assert_int_equal(ctr.cq_overruns, 1);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void error_flushes_all(void **state)
+{
+	struct rig_end a, b;
+	struct ibv_wc wc;
+
+	(void)state;
+	rig_pair(&a, &b, &rc, NULL);
+	for (uint64_t i = 0; i < 5; i++)
+		rig_recv(&a, i, 0, 8);
+	for (uint64_t i = 0; i < 5; i++) /* nothing posted at b: they wait */
+		assert_int_equal(rig_post(&a, IBV_WR_SEND, i, 0, 8, NULL, 0, 0), 0);
+	rig_to(a.qp, IBV_QPS_ERR);
+	for (uint64_t i = 0; i < 5; i++) {
+		wc = rig_wait(a.rcq);
+		assert_int_equal(wc.status, IBV_WC_WR_FLUSH_ERR);
+		assert_int_equal(wc.wr_id, i);
+		wc = rig_wait(a.scq);
+		assert_int_equal(wc.status, IBV_WC_WR_FLUSH_ERR);
+		assert_int_equal(wc.wr_id, i);
+	}
+	/* through RESET it is as new */
+	rig_to(a.qp, IBV_QPS_RESET);
+	rig_connect(&a, &b.me, NULL);
+	rig_recv(&b, 1, 0, 8);
+	assert_int_equal(rig_post(&a, IBV_WR_SEND, 1, 0, 8, NULL, 0, 0), 0);
+	rig_ok(b.rcq);
+	rig_ok(a.scq);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void drained(void **state)
+{
+	struct ibv_qp_attr at = {.qp_state = IBV_QPS_SQD, .en_sqd_async_notify = 1};
+	struct ibv_async_event ev;
+	struct rig_end a, b;
+
+	(void)state;
+	rig_pair(&a, &b, &rc, NULL);
+	assert_int_equal(ibv_modify_qp(a.qp, &at, IBV_QP_STATE | IBV_QP_EN_SQD_ASYNC_NOTIFY), 0);
+	assert_int_equal(ibv_get_async_event(a.ctx, &ev), 0);
+	assert_int_equal(ev.event_type, IBV_EVENT_SQ_DRAINED);
+	assert_ptr_equal(ev.element.qp, a.qp);
+	ibv_ack_async_event(&ev);
+	assert_int_equal(rig_post(&a, IBV_WR_RDMA_WRITE, 0, 0, 8, &b.me, 0, 0), 0);
+	rig_none(a.scq);
+	rig_to(a.qp, IBV_QPS_RTS);
+	rig_ok(a.scq);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void access_event(void **state)
+{
+	struct ibv_async_event ev;
+	struct rig_end a, b;
+
+	(void)state;
+	rig_pair(&a, &b, &rc, NULL);
+	b.me.rkey++;
+	assert_int_equal(rig_post(&a, IBV_WR_RDMA_READ, 1, 0, 8, &b.me, 0, 0), 0);
+	assert_int_equal(rig_wait(a.scq).status, IBV_WC_REM_ACCESS_ERR);
+	assert_int_equal(ibv_get_async_event(b.ctx, &ev), 0);
+	assert_int_equal(ev.event_type, IBV_EVENT_QP_ACCESS_ERR);
+	assert_ptr_equal(ev.element.qp, b.qp);
+	ibv_ack_async_event(&ev);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void destroy_withdraws(void **state)
+{
+	struct rig_end a, b;
+
+	(void)state;
+	rig_pair(&a, &b, &rc, NULL);
+	rig_recv(&b, 1, 0, 8);
+	assert_int_equal(rig_post(&a, IBV_WR_SEND, 1, 0, 8, NULL, 0, 0), 0);
+	assert_int_equal(ibv_destroy_cq(a.scq), EBUSY);
+	assert_int_equal(ibv_destroy_qp(a.qp), 0);
+	rig_none(a.scq);
+	a.qp = NULL;
+	rig_ok(b.rcq);
+	rig_down(&a);
+	rig_down(&b);
+}
+
+static void to_itself(void **state)
+{
+	struct rig_end a;
+
+	(void)state;
+	rig_up(&a, &rc);
+	rig_connect(&a, &a.me, NULL);
+	memcpy(a.buf, "self", 5);
+	rig_recv(&a, 1, 100, 8);
+	assert_int_equal(rig_post(&a, IBV_WR_SEND, 1, 0, 5, NULL, 0, 0), 0);
+	rig_ok(a.rcq);
+	rig_ok(a.scq);
+	assert_string_equal((char *)a.buf + 100, "self");
+	a.me.rkey ^= 1;
+	assert_int_equal(rig_post(&a, IBV_WR_RDMA_READ, 1, 0, 5, &a.me, 0, 0), 0);
+	assert_int_equal(rig_wait(a.scq).status, IBV_WC_REM_ACCESS_ERR);
+	rig_down(&a);
+}
+
+static void two_devices(void **state)
+{
+	const struct rig_opt o1 = {.type = IBV_QPT_RC, .dev = "soft1"};
+	struct rig_end a, b;
+
+	(void)state;
+	rig_up(&a, &rc);
+	rig_up(&b, &o1);
+	assert_int_not_equal(a.me.lid, b.me.lid);
+	rig_connect(&a, &b.me, NULL);
+	rig_connect(&b, &a.me, NULL);
+	memcpy(a.buf, "across", 7);
+	rig_recv(&b, 1, 0, 64);
+	assert_int_equal(rig_post(&a, IBV_WR_SEND, 1, 0, 7, NULL, 0, 0), 0);
+	rig_ok(b.rcq);
+	assert_string_equal((char *)b.buf, "across");
+	rig_down(&a);
+	rig_down(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(send_recv),	     cmocka_unit_test(by_gid),
+		cmocka_unit_test(gather_scatter),    cmocka_unit_test(inline_data),
+		cmocka_unit_test(read_write),	     cmocka_unit_test(atomics),
+		cmocka_unit_test(refusals),	     cmocka_unit_test(local_protection),
+		cmocka_unit_test(other_domain),	     cmocka_unit_test(stale_key),
+		cmocka_unit_test(not_ready),	     cmocka_unit_test(nobody_there),
+		cmocka_unit_test(late_peer),	     cmocka_unit_test(queue_depth),
+		cmocka_unit_test(overrun),	     cmocka_unit_test(error_flushes_all),
+		cmocka_unit_test(drained),	     cmocka_unit_test(access_event),
+		cmocka_unit_test(destroy_withdraws), cmocka_unit_test(to_itself),
+		cmocka_unit_test(two_devices),
+	};
+
+	rig_dir();
+	alarm(100);
+	return cmocka_run_group_tests(tests, NULL, rig_dir_done);
+}

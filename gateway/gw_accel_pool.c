@@ -113,7 +113,7 @@ static int open_chunks(struct gw_accel *a)
 
 		ch->accel = a;
 		ch->addr = a->chunk_mem + (size_t)i * GW_CHUNK_SIZE;
-		ch->iova = rte_malloc_virt2iova(ch->addr);
+		ch->iova = rte_mem_virt2iova(ch->addr);
 		ch->sh.free_cb = chunk_freed;
 		ch->sh.fcb_opaque = ch;
 		TAILQ_INSERT_TAIL(&a->chunk_free, ch, list);

@@ -155,6 +155,8 @@ static void run_tcp(struct gw_conn *c, uint64_t now)
 			gw_accel_dirty(c);
 		gw_emit_sent(c);
 	}
+	if (c->ready_due)
+		gw_fetch_tell(c);
 }
 
 /* Enters the connection's next deadline into the heap. */

@@ -181,7 +181,7 @@ static int start(struct gw_conn *c, uint32_t seq, uint32_t len, bool retx, uint3
 int gw_fetch_want(struct tcp_conn *t, uint32_t seq, uint32_t len, bool retx)
 {
 	struct gw_conn *c = gw_conn_of(t);
-	bool coming = false;
+	bool coming = false, here = false;
 
 	if (!gw_conn_running(c))
 		return ENOBUFS;
@@ -193,6 +193,7 @@ int gw_fetch_want(struct tcp_conn *t, uint32_t seq, uint32_t len, bool retx)
 		if (ch) {
 			n = ch->seq + ch->len - seq;
 			coming |= ch->state == GW_CH_READING;
+			here |= ch->state != GW_CH_READING;
 		} else {
 			rc = start(c, seq, len, retx, &n);
 			if (rc) {
@@ -206,7 +207,21 @@ int gw_fetch_want(struct tcp_conn *t, uint32_t seq, uint32_t len, bool retx)
 		seq += n;
 		len -= n;
 	}
+	/* The answer is one for all of the range: the part that is here is told later. */
+	c->ready_due |= coming && here;
 	return coming ? EINPROGRESS : 0;
+}
+
+void gw_fetch_tell(struct gw_conn *c)
+{
+	c->ready_due = false;
+	for (int i = 0; i < GW_CONN_CHUNKS; i++) {
+		const struct gw_chunk *ch = c->chunk[i];
+
+		if (ch && ch->state != GW_CH_READING)
+			tcp_ready(&c->tcp, ch->seq, ch->len, c->link->worker->now_us);
+	}
+	gw_accel_dirty(c);
 }
 
 void gw_fetch_acked(struct tcp_conn *t, uint32_t una)

@@ -49,7 +49,7 @@ static uint32_t rx_room(const struct gw_conn *c)
 /* Values the doorbells should be armed with. */
 static uint64_t arm_tx(const struct gw_conn *c)
 {
-	return c->tcp.want_nxt == gw_tx_seq(c, c->tx_prod) ? c->tx_prod : c->arm_tx;
+	return c->tcp.snd_nxt == gw_tx_seq(c, c->tx_prod) ? c->tx_prod : c->arm_tx;
 }
 
 static uint64_t arm_rx(const struct gw_conn *c)

@@ -100,11 +100,14 @@ int corr_accel_del(struct corr_accel *m, uint32_t token);
 /** TCP-to-IBA: connection of a flow, or NULL. */
 void *corr_accel_by_flow(const struct corr_accel *m, const struct corr_flow *f);
 
-/** The same for n <= 32 flows at once; conns[i] NULL where there is none. */
+/** corr_accel_by_flow() for n <= 32 flows at once; conns[i] NULL where there is none. */
 void corr_accel_by_flow_bulk(const struct corr_accel *m, const struct corr_flow *const *f,
 			     uint32_t n, void **conns);
 
-/** IBA-to-TCP: connection of a token, or NULL (stale tokens included). */
+/**
+ * IBA-to-TCP: connection of a token, or NULL (stale tokens included). A token can be guessed: the
+ * caller compares the connection's host with the queue pair that the message came from.
+ */
 void *corr_accel_by_token(const struct corr_accel *m, uint32_t token);
 
 /** Entries in use, and the limit. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * net_build.h - builds the frames the gateway itself originates: TCP headers, ARP and ND
- * answers and questions, ICMP echo replies and errors. Buffers are the caller's; functions
+ * answers and questions, ICMP echo replies. Buffers are the caller's; functions
  * return the bytes written, 0 when the buffer is too small or the input is not answerable.
  */
 #ifndef TCPSTACK_NET_BUILD_H

@@ -14,9 +14,8 @@
 /** cmocka group setup. */
 static inline int eal_setup(void **state)
 {
-	static char *argv[] = {
-		"test", "--no-huge", "--no-shconf", "--no-pci",	      "-m",
-		"128",	"-l",	     "0",	    "--no-telemetry", "--log-level=error"};
+	static char *argv[] = {"test", "--no-huge", "--no-shconf",    "--no-pci",
+			       "-m",   "128",	    "--no-telemetry", "--log-level=error"};
 
 	return rte_eal_init(sizeof(argv) / sizeof(argv[0]), argv) < 0 ? -1 : 0;
 }

@@ -131,13 +131,38 @@ static void test_forged(void **state)
 	assert_int_equal(tampered(&any6, 50, 1), EINVAL); /* DAD, but not to solicited-node */
 }
 
+/* Questions about what is nobody's address, or the asker's own, are not answered. */
+static void test_nobody(void **state)
+{
+	static const char *const nobody[] = {"224.0.0.1", "255.255.255.255", "127.0.0.1",
+					     "0.0.0.0"};
+	struct net_addr target;
+	struct net_pkt p;
+	struct frame q;
+	uint8_t r[200];
+	size_t i;
+
+	for (i = 0; i < sizeof(nobody) / sizeof(nobody[0]); i++) {
+		net_addr_parse(nobody[i], &target);
+		q.len = (uint32_t)net_build_arp_request(q.b, 200, mac_a, &a4, &target, NULL, 0);
+		assert_int_equal(parse(&q, &p), NET_PERR_OK);
+		assert_int_equal(net_build_arp_reply(r, sizeof(r), q.b, &p, mac_b), 0);
+	}
+	q.len = (uint32_t)net_build_ns(q.b, 200, mac_a, &a6, &a6, NULL, 0);
+	assert_int_equal(parse(&q, &p), NET_PERR_OK);
+	assert_int_equal(net_build_na(r, sizeof(r), q.b, &p, mac_b), 0);
+	net_addr_parse("::1", &target);
+	q.len = (uint32_t)net_build_ns(q.b, 200, mac_a, &a6, &target, NULL, 0);
+	assert_int_equal(parse(&q, &p), NET_PERR_OK);
+	assert_int_equal(net_build_na(r, sizeof(r), q.b, &p, mac_b), 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_dialogue),
-		cmocka_unit_test(test_room),
-		cmocka_unit_test(test_solicited_node),
-		cmocka_unit_test(test_forged),
+		cmocka_unit_test(test_dialogue),       cmocka_unit_test(test_room),
+		cmocka_unit_test(test_solicited_node), cmocka_unit_test(test_forged),
+		cmocka_unit_test(test_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

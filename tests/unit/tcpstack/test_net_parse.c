@@ -116,6 +116,7 @@ static void test_addresses(void **state)
 		{"255.255.255.255", "10.0.0.1", 6, NET_PERR_IP_ADDR},
 		{"10.0.0.1", "127.0.0.1", 6, NET_PERR_IP_ADDR},
 		{"10.0.0.1", "0.0.0.0", 6, NET_PERR_IP_ADDR},
+		{"10.0.0.1", "0.1.2.3", 6, NET_PERR_IP_ADDR},
 		{"10.0.0.1", "10.0.0.1", 6, NET_PERR_IP_ADDR},
 		{"10.0.0.1", "224.0.0.5", 6, NET_PERR_IP_ADDR},
 		{"10.0.0.1", "255.255.255.255", 6, NET_PERR_IP_ADDR},

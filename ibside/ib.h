@@ -52,7 +52,8 @@ struct ib_dev {
 	char name[64];	     /* as ibv_devices shows it */
 };
 
-/** Opens device `name` (NULL: the first), port and GID index. err gets a sentence on failure. */
+/** Opens device `name` (NULL or empty: the first), port and GID index. err gets a sentence on
+ * failure. */
 int ib_dev_open(struct ib_dev *d, const char *name, uint8_t port, uint8_t gid_index,
 		char err[IB_ERRLEN]);
 /** Closes; everything made from it must be gone. */

@@ -64,11 +64,11 @@ static int open_context(struct ib_dev *d, const char *name, char err[IB_ERRLEN])
 		return rc;
 	}
 	for (int i = 0; i < n && !dev; i++) {
-		if (!name || strcmp(name, ibv_get_device_name(list[i])) == 0)
+		if (!*name || strcmp(name, ibv_get_device_name(list[i])) == 0)
 			dev = list[i];
 	}
 	if (!dev) {
-		explain_missing(name ? name : "", list, n, err);
+		explain_missing(name, list, n, err);
 		ibv_free_device_list(list);
 		return ENODEV;
 	}
@@ -152,7 +152,7 @@ int ib_dev_open(struct ib_dev *d, const char *name, uint8_t port, uint8_t gid_in
 	err[0] = '\0';
 	d->port = port;
 	d->gid_index = gid_index;
-	rc = open_context(d, name, err);
+	rc = open_context(d, name ? name : "", err);
 	if (!rc)
 		rc = query_limits(d, err);
 	if (!rc)

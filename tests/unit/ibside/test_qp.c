@@ -45,6 +45,8 @@ static void errors_say_what_to_do(void **state)
 	assert_non_null(strstr(err, bench_dev.name));
 	assert_int_equal(ib_dev_open(&d, bench_dev.name, 99, 0, err), EINVAL);
 	assert_non_null(strstr(err, "port 99"));
+	assert_int_equal(ib_dev_open(&d, "", 1, 0, err), 0); /* the first there is */
+	ib_dev_close(&d);
 	ib_explain(EACCES, "opening", err);
 	assert_non_null(strstr(err, "/dev/infiniband"));
 }

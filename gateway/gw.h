@@ -51,9 +51,9 @@
 #define GW_MAX_ARENAS	64 /* arenas of one host */
 #define GW_NAMELEN	64
 #define GW_BURST	32
-#define GW_UD_SQ	1024 /* native SENDs in flight of a worker */
-#define GW_UD_RQ	1024 /* native receive buffers of a worker */
-#define GW_SET_SQ	512  /* work requests of each queue pair of a link */
+#define GW_UD_SQ	1024u /* native SENDs in flight of a worker */
+#define GW_UD_RQ	1024u /* native receive buffers of a worker */
+#define GW_SET_SQ	512u  /* work requests of each queue pair of a link */
 
 /** When a service's connections are accelerated; the names are host_shm.h's policies. */
 enum gw_accelerate {

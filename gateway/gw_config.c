@@ -66,8 +66,9 @@ static void *open_named(struct gw_config_ctx *c, void *array, size_t stride, uin
 	char *entry = (char *)array + *n * stride;
 
 	if (old >= 0) {
-		gw_config_error(c, c->line, "%s: found a second time; first in line %u", c->title,
-				lines[old]);
+		gw_config_error(c, c->line,
+				"%s: found a duplicate section; allowed: once, and line %u has it",
+				c->title, lines[old]);
 		return NULL;
 	}
 	if (*n == max) {
@@ -86,7 +87,8 @@ static void *open_named(struct gw_config_ctx *c, void *array, size_t stride, uin
 static void *open_single(struct gw_config_ctx *c, bool *had)
 {
 	if (*had) {
-		gw_config_error(c, c->line, "%s: found a second time; allowed: once", c->title);
+		gw_config_error(c, c->line, "%s: found a duplicate section; allowed: once",
+				c->title);
 		return NULL;
 	}
 	*had = true;
@@ -160,7 +162,8 @@ static void section_line(struct gw_config_ctx *c, const char *line)
 
 	close_section(c);
 	if (line[n] != ']' || n - 1 >= sizeof(c->title) - 2) {
-		gw_config_error(c, c->line, "%.100s: found a section line without ']'", line);
+		gw_config_error(c, c->line, "%.*s: found a section line without ']'",
+				(int)strcspn(line, "\r\n"), line);
 		return;
 	}
 	memcpy(text, line + 1, n - 1);
@@ -173,10 +176,11 @@ static void section_line(struct gw_config_ctx *c, const char *line)
 			continue;
 		if (kinds[i].named ? !section_name(text + len, name)
 				   : text[len + strspn(text + len, " \t")] != '\0') {
-			gw_config_error(
-				c, c->line, "%s: found a malformed section; allowed: [%s%s]",
-				c->title, kinds[i].name,
-				kinds[i].named ? " \"NAME\"] with letters, digits, - _ . :" : "");
+			gw_config_error(c, c->line, "%s: found a malformed section; allowed: [%s%s",
+					c->title, kinds[i].name,
+					kinds[i].named
+						? " \"NAME\"] with letters, digits, - _ . : in NAME"
+						: "]");
 			return;
 		}
 		open_section(c, &kinds[i], name);

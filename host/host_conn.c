@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * host_conn.c - a connection that was taken from a program.
+ *
+ * Theory of operation
+ *
+ *	           REQ                GRANT/COMMIT            DISCONN or set fenced
+ *	(program) ----> FROZEN --------------------> ACCEL ---------------------> BACK
+ *	                  | timeout                    | client reset               | kernel still
+ *	                  v                            v                            v
+ *	                CANCEL --CANCEL_ACK--> (thaw)  DEAD <---- socket error ---- PUMP --> (end)
+ *
+ * FROZEN and CANCEL end in a thaw when the gateway refuses or does not answer: the socket goes
+ * back to the program as it was (host_takeover.c). In ACCEL the gateway's RDMA moves the payload;
+ * here are only doorbells and wake-ups (host_wake.c). BACK waits until the kernel's socket
+ * stands still (host_back.c); PUMP is native operation with the program still on its rings
+ * (host_pump.c). DEAD keeps the slot until the program has closed its end.
+ *
+ * The program owns tx_prod and rx_cons and may store any nonsense there; the gateway owns its
+ * line. Both are read through host_conn_cursors() and host_conn_gwline(), which refuse what is
+ * impossible, and no address is ever computed from what somebody else wrote without a mask.
+ */
+#include "host/host_conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "host/host_daemon.h"
+
+#define ORPHAN_TIME 120.0 /* seconds an orphan may stand still before it is reset */
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "lines are little-endian");
+
+/** States that may follow a state. */
+static const uint8_t allowed[HOST_S_COUNT] = {
+	[HOST_S_FROZEN] = 1 << HOST_S_CANCEL | 1 << HOST_S_ACCEL,
+	[HOST_S_CANCEL] = 0,
+	[HOST_S_ACCEL] = 1 << HOST_S_BACK | 1 << HOST_S_DEAD,
+	[HOST_S_BACK] = 1 << HOST_S_PUMP | 1 << HOST_S_DEAD,
+	[HOST_S_PUMP] = 1 << HOST_S_DEAD,
+	[HOST_S_DEAD] = 0,
+};
+
+const char *host_cstate_name(enum host_cstate s)
+{
+	static const char *const names[] = {
+#define _(sym, name) [HOST_S_##sym] = name,
+		HOST_FOREACH_CSTATE(_)
+#undef _
+	};
+
+	return names[s];
+}
+
+void host_conn_set_state(struct host_conn *c, enum host_cstate s)
+{
+	host_log(HOST_LOG_DEBUG, "connection %08x: %s -> %s", c->id, host_cstate_name(c->state),
+		 host_cstate_name(s));
+	if (!(allowed[c->state] >> s & 1))
+		host_log(HOST_LOG_ERROR, "connection %08x: impossible step %s -> %s", c->id,
+			 host_cstate_name(c->state), host_cstate_name(s));
+	c->state = s;
+	c->tries = 0;
+	ev_timer_stop(c->h->loop, &c->timer);
+}
+
+int host_conns_open(struct host *h)
+{
+	struct host_conns *t = &h->conns;
+
+	t->scratch_len = h->conf.tx_ring + HOST_FREEZE_SLACK;
+	t->scratch = malloc(t->scratch_len);
+	t->by_idx = calloc(HOST_CONN_MAX, sizeof(struct host_conn *));
+	return t->scratch && t->by_idx ? 0 : ENOMEM;
+}
+
+void host_conns_close(struct host *h)
+{
+	free(h->conns.scratch);
+	free(h->conns.by_idx);
+}
+
+static void conn_timer(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct host_conn *c = w->data;
+
+	switch (c->state) {
+	case HOST_S_FROZEN:
+	case HOST_S_CANCEL:
+		host_takeover_timer(c);
+		return;
+	case HOST_S_ACCEL:
+		host_wake_event(c);
+		return;
+	case HOST_S_BACK:
+		host_back_timer(c);
+		return;
+	case HOST_S_PUMP:
+		host_pump_run(c);
+		return;
+	default:
+		return;
+	}
+}
+
+static void conn_kernel(struct ev_loop *loop, ev_io *w, int revents)
+{
+	host_pump_run(w->data);
+}
+
+/* An unused index; the id gets a new upper half each time. */
+static int conn_number(struct host_conn *c)
+{
+	struct host_conns *t = &c->h->conns;
+
+	if (t->n >= HOST_CONN_MAX - 1)
+		return ENOSPC;
+	while (t->by_idx[t->next])
+		t->next = (t->next + 1) % HOST_CONN_MAX;
+	c->id = ++t->gen << 16 | t->next;
+	t->by_idx[t->next] = c;
+	t->next = (t->next + 1) % HOST_CONN_MAX;
+	return 0;
+}
+
+/* The two ends of the program's descriptor. */
+static int conn_ends(struct host_conn *c)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.u64 = c->id};
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv))
+		return errno;
+	c->dfd = sv[0];
+	c->pfd = sv[1];
+	return epoll_ctl(c->h->epd, EPOLL_CTL_ADD, c->dfd, &ev) ? errno : 0;
+}
+
+static void conn_slot(struct host_conn *c, struct host_arena *a, int slot)
+{
+	c->arena = a;
+	c->slot = (uint16_t)slot;
+	c->hl = &a->host[slot];
+	c->gl = &a->gw[slot];
+	c->meta = &a->meta[slot];
+	c->tx = a->tx + (size_t)slot * a->tx_size;
+	c->rx = a->rx + (size_t)slot * a->rx_size;
+	a->conn[slot] = c;
+}
+
+struct host_conn *host_conn_new(struct host *h, struct host_flow *f, int kfd,
+				struct host_ipc_client *client, uid_t uid)
+{
+	struct host_arena *a = host_arena_of(h, uid);
+	int slot = a ? host_arena_take(a) : -1;
+	struct host_conn *c;
+
+	if (slot < 0)
+		return NULL;
+	c = calloc(1, sizeof(*c));
+	if (!c) {
+		host_arena_give(a, (uint16_t)slot);
+		return NULL;
+	}
+	c->h = h;
+	c->state = HOST_S_FROZEN;
+	c->dfd = c->pfd = -1;
+	c->kfd = kfd;
+	c->key = f->key;
+	STAILQ_INIT(&c->in);
+	STAILQ_INIT(&c->out);
+	ev_timer_init(&c->timer, conn_timer, 0., 0.);
+	ev_io_init(&c->kio, conn_kernel, kfd, EV_READ);
+	c->timer.data = c->kio.data = c;
+	conn_slot(c, a, slot);
+	LIST_INSERT_HEAD(&h->conns.list, c, link);
+	h->conns.n++;
+	if (conn_number(c) || conn_ends(c)) {
+		c->kfd = -1; /* stays the caller's */
+		host_conn_free(c);
+		return NULL;
+	}
+	c->flow = f;
+	f->conn = c;
+	c->client = client;
+	if (client)
+		client->pending = c;
+	return c;
+}
+
+static void conn_forget_kept(struct host_kept_list *l)
+{
+	struct host_kept *k;
+
+	while ((k = STAILQ_FIRST(l))) {
+		STAILQ_REMOVE_HEAD(l, next);
+		free(k);
+	}
+}
+
+void host_conn_free(struct host_conn *c)
+{
+	struct host *h = c->h;
+
+	host_conn_unlink(c);
+	ev_timer_stop(h->loop, &c->timer);
+	ev_io_stop(h->loop, &c->kio);
+	conn_forget_kept(&c->in);
+	conn_forget_kept(&c->out);
+	if (c->client)
+		c->client->pending = NULL;
+	if (c->flow)
+		c->flow->conn = NULL;
+	if (c->kfd >= 0)
+		close(c->kfd);
+	if (c->dfd >= 0)
+		close(c->dfd);
+	if (c->pfd >= 0)
+		close(c->pfd);
+	host_arena_give(c->arena, c->slot);
+	if (h->conns.by_idx[c->id % HOST_CONN_MAX] == c)
+		h->conns.by_idx[c->id % HOST_CONN_MAX] = NULL;
+	LIST_REMOVE(c, link);
+	h->conns.n--;
+	free(c);
+	if (h->stopping && LIST_EMPTY(&h->conns.list))
+		ev_break(h->loop, EVBREAK_ALL);
+}
+
+struct host_conn *host_conn_by_req(struct host *h, uint32_t req_id)
+{
+	struct host_conn *c = h->conns.by_idx[req_id % HOST_CONN_MAX];
+
+	return c && c->id == req_id ? c : NULL;
+}
+
+static struct host_conn **token_bucket(struct host *h, uint32_t token)
+{
+	return &h->conns.token[(token * 0x9e3779b1u) >> 20 & (HOST_TOKEN_BUCKETS - 1)];
+}
+
+struct host_conn *host_conn_by_token(struct host *h, const struct host_gw *g, uint32_t token)
+{
+	struct host_conn *c = *token_bucket(h, token);
+
+	while (c && (c->token != token || c->gw != g))
+		c = c->tok_next;
+	return c;
+}
+
+void host_conn_link(struct host_conn *c, uint32_t token)
+{
+	struct host_conn **b = token_bucket(c->h, token);
+
+	c->token = token;
+	c->tok_next = *b;
+	*b = c;
+	c->linked = true;
+}
+
+void host_conn_unlink(struct host_conn *c)
+{
+	struct host_conn **pp;
+
+	if (!c->linked)
+		return;
+	for (pp = token_bucket(c->h, c->token); *pp != c; pp = &(*pp)->tok_next)
+		;
+	*pp = c->tok_next;
+	c->linked = false;
+}
+
+void host_conn_ctl(struct host_conn *c, uint8_t mid, enum ib_reason why)
+{
+	struct ib_ctl m = {.token = htobe32(c->token), .reason = htobe16((uint16_t)why)};
+
+	if (mid == IB_MID_COMMIT || mid == IB_MID_CANCEL)
+		m.req_id = htobe32(c->id);
+	if (c->worker)
+		host_gw_msg(c->worker, mid, &m);
+}
+
+bool host_conn_cursors(struct host_conn *c)
+{
+	uint64_t tx = __atomic_load_n(&c->hl->tx_prod, __ATOMIC_ACQUIRE);
+	uint64_t rx = __atomic_load_n(&c->hl->rx_cons, __ATOMIC_ACQUIRE);
+	uint64_t acked = c->state == HOST_S_PUMP
+				 ? c->p_tx_acked
+				 : __atomic_load_n(&c->gl->tx_acked, __ATOMIC_ACQUIRE);
+	uint64_t prod = c->state == HOST_S_PUMP
+				? c->p_rx_prod
+				: __atomic_load_n(&c->gl->rx_prod, __ATOMIC_ACQUIRE);
+
+	if (tx < c->tx_prod || tx - acked > c->arena->tx_size || rx < c->rx_cons || rx > prod) {
+		host_drop(&c->h->count, HOST_C_BAD_CURSOR,
+			  "connection %08x: the program's cursors make no sense", c->id);
+		return false;
+	}
+	c->tx_prod = tx;
+	c->rx_cons = rx;
+	return true;
+}
+
+bool host_conn_gwline(struct host_conn *c, struct ib_gw_line *out)
+{
+	bool ok;
+
+	memcpy(out, c->gl, sizeof(*out));
+	host_conn_cursors(c);
+	ok = out->tx_acked <= out->tx_sent && out->tx_sent <= c->tx_prod &&
+	     out->rx_prod >= c->rx_cons && out->rx_prod - c->rx_cons <= c->arena->rx_size &&
+	     out->n_ooo <= 4;
+	for (uint32_t i = 0; ok && i < out->n_ooo; i++)
+		ok = out->ooo[i].start > out->rx_prod && out->ooo[i].start < out->ooo[i].end &&
+		     out->ooo[i].end - c->rx_cons <= c->arena->rx_size;
+	if (!ok)
+		host_drop(&c->h->count, HOST_C_BAD_CURSOR,
+			  "connection %08x: the gateway's line makes no sense", c->id);
+	return ok;
+}
+
+void host_conn_doorbell(struct host_conn *c)
+{
+	struct ib_cursor m = {.token = htobe32(c->token), .flags = htobe32(c->flags)};
+
+	if (c->state != HOST_S_ACCEL || c->aborting ||
+	    (c->sent_tx == c->tx_prod && c->sent_rx == c->rx_cons && c->sent_flags == c->flags))
+		return;
+	m.cursor = htobe64(c->tx_prod);
+	m.other = htobe64(c->rx_cons);
+	if (host_gw_msg(c->worker, IB_MID_SRC_AVAIL, &m) == 0) {
+		c->sent_tx = c->tx_prod;
+		c->sent_rx = c->rx_cons;
+		c->sent_flags = c->flags;
+		host_count(&c->h->count, HOST_C_DOORBELLS);
+	}
+}
+
+void host_conn_kicked(struct host_conn *c)
+{
+	switch (c->state) {
+	case HOST_S_ACCEL:
+		if (host_conn_cursors(c))
+			host_conn_doorbell(c);
+		host_wake_writer(c);
+		host_wake_reader(c);
+		return;
+	case HOST_S_PUMP:
+		host_pump_run(c);
+		return;
+	default:
+		return;
+	}
+}
+
+/* Answers to requests. */
+static void conn_answer(struct host_worker *w, uint8_t mid, const struct ib_ctl *m)
+{
+	struct host *h = w->gw->h;
+	struct host_conn *c = host_conn_by_req(h, be32toh(m->req_id));
+	enum ib_reason why = be16toh(m->reason);
+
+	if (!c || c->worker != w || (c->state != HOST_S_FROZEN && c->state != HOST_S_CANCEL)) {
+		host_count(&h->count, HOST_C_BAD_TOKEN);
+		return;
+	}
+	if (mid == IB_MID_CANCEL_ACK) {
+		if (c->state == HOST_S_CANCEL)
+			host_takeover_cancelled(c);
+	} else if (mid == IB_MID_DENY) {
+		host_takeover_deny(c, why < IB_R_COUNT && why ? why : IB_R_POLICY);
+	} else if (mid == IB_MID_REDIRECT && c->state == HOST_S_FROZEN) {
+		host_takeover_redirect(c, be16toh(m->worker));
+	}
+}
+
+/* The gateway gives a connection back, or tells of the client's reset. */
+static void conn_return(struct host_worker *w, uint8_t mid, const struct ib_ctl *m)
+{
+	struct host *h = w->gw->h;
+	struct host_conn *c = host_conn_by_token(h, w->gw, be32toh(m->token));
+	struct ib_ctl ack = {.token = m->token};
+	enum ib_reason why = be16toh(m->reason) < IB_R_COUNT ? be16toh(m->reason) : IB_R_NONE;
+
+	if (!c || c->worker != w || c->state != HOST_S_ACCEL) {
+		host_count(&h->count, HOST_C_BAD_TOKEN);
+		if (!c) /* whatever it means, nothing here holds it back */
+			host_gw_msg(w, IB_MID_BACK_ACK, &ack);
+		return;
+	}
+	if (mid == IB_MID_ABORT) {
+		c->why = why;
+		host_back_reset(c);
+	} else {
+		host_back_start(c, why, false);
+	}
+}
+
+static void conn_cursor(struct host_worker *w, uint8_t mid, const struct ib_cursor *m)
+{
+	struct host *h = w->gw->h;
+	struct host_conn *c = host_conn_by_token(h, w->gw, be32toh(m->token));
+
+	if (!c || c->worker != w || c->state != HOST_S_ACCEL) {
+		host_count(&h->count, HOST_C_BAD_TOKEN);
+		return;
+	}
+	if (mid == IB_MID_RD_COMPL) {
+		host_wake_writer(c);
+		return;
+	}
+	host_wake_reader(c);
+	if (c->state == HOST_S_ACCEL && (be32toh(m->flags) & IB_GL_RX_FIN))
+		host_wake_eof(c);
+}
+
+void host_conn_msg(struct host_worker *w, uint8_t mid, const void *entries, int n)
+{
+	const struct ib_ctl *ctl = entries;
+	const struct ib_cursor *cur = entries;
+	const struct ib_grant *grant = entries;
+	struct host *h = w->gw->h;
+
+	for (int i = 0; i < n; i++) {
+		struct host_conn *c;
+
+		switch (mid) {
+		case IB_MID_GRANT:
+			c = host_conn_by_req(h, be32toh(grant[i].req_id));
+			if (c && c->worker == w && c->state == HOST_S_FROZEN)
+				host_takeover_grant(c, be32toh(grant[i].token));
+			break; /* too late: CANCEL is on its way */
+		case IB_MID_DENY:
+		case IB_MID_REDIRECT:
+		case IB_MID_CANCEL_ACK:
+			conn_answer(w, mid, &ctl[i]);
+			break;
+		case IB_MID_DISCONN:
+		case IB_MID_ABORT:
+			conn_return(w, mid, &ctl[i]);
+			break;
+		case IB_MID_WR_COMPL:
+		case IB_MID_RD_COMPL:
+			conn_cursor(w, mid, &cur[i]);
+			break;
+		case IB_MID_REOFFER:
+			host_count(&h->count, HOST_C_REOFFERS);
+			break;
+		case IB_MID_CREDIT:
+			break;
+		default:
+			host_drop(&h->count, HOST_C_BAD_MSG, "gateway %s: unexpected %s",
+				  w->gw->conf->name, ib_mid_name(mid));
+		}
+	}
+}
+
+void host_conn_gateway_lost(struct host *h, struct host_gw *g)
+{
+	struct host_conn *c, *next;
+
+	for (c = LIST_FIRST(&h->conns.list); c; c = next) {
+		next = LIST_NEXT(c, link);
+		if (c->gw != g || !c->worker)
+			continue;
+		c->worker = NULL;
+		if (c->state == HOST_S_FROZEN || c->state == HOST_S_CANCEL)
+			host_takeover_thaw(c, IB_R_QP_ERROR, true);
+		else if (c->state == HOST_S_ACCEL)
+			host_back_start(c, IB_R_QP_ERROR, true);
+	}
+}
+
+void host_conn_age(struct host *h)
+{
+	struct host_conn *c, *next;
+	double now = host_now(h);
+
+	for (c = LIST_FIRST(&h->conns.list); c; c = next) {
+		next = LIST_NEXT(c, link);
+		if (c->state == HOST_S_DEAD) {
+			if (c->tries++ && host_wake_gone(c))
+				host_conn_free(c);
+		} else if (c->state == HOST_S_PUMP && c->p_gone &&
+			   now > c->progress + ORPHAN_TIME) {
+			host_pump_end(c, true);
+		}
+	}
+}
+
+void host_conn_stop(struct host *h)
+{
+	struct host_conn *c, *next;
+
+	for (c = LIST_FIRST(&h->conns.list); c; c = next) {
+		next = LIST_NEXT(c, link);
+		if (c->state == HOST_S_FROZEN || c->state == HOST_S_CANCEL) {
+			host_conn_ctl(c, IB_MID_CANCEL, IB_R_SHUTDOWN);
+			host_takeover_thaw(c, IB_R_SHUTDOWN, false);
+		} else if (c->state == HOST_S_ACCEL) {
+			host_conn_ctl(c, IB_MID_REVOKE, IB_R_SHUTDOWN);
+		} else if (c->state == HOST_S_DEAD) {
+			host_conn_free(c);
+		}
+	}
+}
+
+void host_conn_kill_all(struct host *h)
+{
+	struct host_conn *c;
+
+	for (unsigned int i = 0; i < h->n_gw; i++)
+		for (unsigned int k = 0; k < h->gw[i].n_workers; k++)
+			if (h->gw[i].worker[k].open)
+				ib_set_fence(&h->gw[i].worker[k].set);
+	while ((c = LIST_FIRST(&h->conns.list))) {
+		if (c->state == HOST_S_ACCEL) {
+			c->worker = NULL;
+			c->aborting = true;
+			host_back_start(c, IB_R_SHUTDOWN, true);
+		} else if (c->state == HOST_S_PUMP) {
+			host_pump_end(c, true);
+		} else {
+			host_conn_free(c);
+		}
+	}
+	if (h->tap.fd >= 0 && h->native.qp.qp) /* the resets are on their way out */
+		host_steer_drain(h, 4096);
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * host_wake.c - the program's descriptor seen from our end D (host_shm.h): the readiness byte,
+ * the filler, end of file, and what the program does with its end.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <linux/sockios.h>
+
+#include "host/host_daemon.h"
+
+#define FILLER_MAX (1u << 20) /* more than a program can have in flight */
+#define LOCK_RETRY 0.001      /* seconds until the program's lock is tried again */
+
+static uint64_t rx_prod(const struct host_conn *c)
+{
+	return __atomic_load_n(&c->gl->rx_prod, __ATOMIC_ACQUIRE);
+}
+
+/* recv() that does not let an error of the other end hide what it had written. */
+static ssize_t wake_recv(int fd, void *buf, size_t n)
+{
+	ssize_t got;
+
+	do
+		got = recv(fd, buf, n, MSG_DONTWAIT);
+	while (got < 0 && (errno == EINTR || errno == ECONNRESET));
+	return got;
+}
+
+void host_wake_reader(struct host_conn *c)
+{
+	struct host *h = c->h;
+
+	if (!host_conn_cursors(c) || rx_prod(c) == c->rx_cons)
+		return;
+	if (c->p_gone) { /* nobody will ever read this: RFC 9293 3.6.1, as a kernel would */
+		if (c->state == HOST_S_ACCEL && !c->aborting) {
+			c->aborting = true;
+			host_count(&h->count, HOST_C_ABORTS);
+			host_conn_ctl(c, IB_MID_ABORT, IB_R_CLOSE);
+		}
+		return;
+	}
+	if (atomic_exchange(&c->meta->rx_signaled, 1) == 0 &&
+	    send(c->dfd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EPIPE)
+		host_log(HOST_LOG_WARN, "connection %08x: readiness: %s", c->id, strerror(errno));
+}
+
+/* Filler bytes in the program's direction that we have not taken out. */
+static size_t filler_left(const struct host_conn *c)
+{
+	uint64_t n = atomic_load(&c->meta->filler_written) - atomic_load(&c->meta->filler_drained);
+
+	return n > FILLER_MAX ? 0 : (size_t)n;
+}
+
+static void filler_drain(struct host_conn *c)
+{
+	char buf[4096];
+	size_t left;
+
+	while ((left = filler_left(c)) > 0) {
+		ssize_t n = wake_recv(c->dfd, buf, left < sizeof(buf) ? left : sizeof(buf));
+
+		if (n <= 0)
+			return;
+		atomic_fetch_add(&c->meta->filler_drained, (uint64_t)n);
+	}
+}
+
+void host_wake_writer(struct host_conn *c)
+{
+	uint64_t acked = __atomic_load_n(&c->gl->tx_acked, __ATOMIC_ACQUIRE);
+	uint64_t tx = __atomic_load_n(&c->hl->tx_prod, __ATOMIC_ACQUIRE);
+	uint64_t used = tx - acked;
+
+	if (c->unmarked && c->state == HOST_S_ACCEL)
+		host_wake_event(c);
+	if (atomic_load(&c->meta->tx_blocked)) {
+		if (used > c->arena->tx_size - c->arena->tx_size / 3)
+			return;
+		atomic_store(&c->meta->tx_blocked, 0);
+		atomic_thread_fence(memory_order_seq_cst);
+	}
+	filler_drain(c);
+}
+
+void host_wake_eof(struct host_conn *c)
+{
+	if (c->rx_fin)
+		return;
+	c->rx_fin = true;
+	host_kernel_fin(c);
+	atomic_store(&c->meta->rx_eof, 1);
+	shutdown(c->dfd, SHUT_WR);
+}
+
+void host_wake_dead(struct host_conn *c, int err)
+{
+	atomic_store(&c->meta->err, (uint32_t)err);
+	atomic_store(&c->meta->mode, HOST_M_DEAD);
+	atomic_store(&c->meta->tx_blocked, 0);
+	if (c->kfd >= 0) {
+		ev_io_stop(c->h->loop, &c->kio);
+		close(c->kfd);
+		c->kfd = -1;
+	}
+	host_conn_set_state(c, HOST_S_DEAD);
+	if (c->p_gone) {
+		host_conn_free(c);
+		return;
+	}
+	/* A byte that stays in P's queue tells us when P is closed (host_wake_gone()). */
+	if (atomic_exchange(&c->meta->rx_signaled, 1) == 0 &&
+	    send(c->dfd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		host_log(HOST_LOG_DEBUG, "connection %08x: readiness: %s", c->id, strerror(errno));
+	filler_drain(c);
+	shutdown(c->dfd, SHUT_RDWR);
+}
+
+bool host_wake_gone(const struct host_conn *c)
+{
+	int queued = 0;
+
+	return c->p_gone || ioctl(c->dfd, SIOCOUTQ, &queued) || queued == 0;
+}
+
+/* Takes the program's sending lock, without waiting. */
+static bool lock_tx(struct host_conn *c)
+{
+	int rc = pthread_mutex_trylock(&c->meta->tx_lock);
+
+	if (rc == EOWNERDEAD) /* its owner died in the middle; cursors are whole in any case */
+		rc = pthread_mutex_consistent(&c->meta->tx_lock);
+	return rc == 0;
+}
+
+/* Moves up to n unmarked bytes into the send ring; returns how many. */
+static size_t relay_some(struct host_conn *c, size_t n)
+{
+	const uint32_t size = c->arena->tx_size;
+	size_t moved = 0;
+
+	while (moved < n && host_conn_cursors(c)) {
+		uint64_t used = c->tx_prod - __atomic_load_n(&c->gl->tx_acked, __ATOMIC_ACQUIRE);
+		size_t off = c->tx_prod & (size - 1);
+		size_t room = used > size ? 0 : size - (size_t)used;
+		ssize_t got;
+
+		if (room > size - off)
+			room = size - off;
+		if (room > n - moved)
+			room = n - moved;
+		if (!room)
+			break;
+		got = wake_recv(c->dfd, c->tx + off, room);
+		if (got <= 0)
+			break;
+		moved += (size_t)got;
+		__atomic_store_n(&c->hl->tx_prod, c->tx_prod + (uint64_t)got, __ATOMIC_RELEASE);
+	}
+	host_conn_cursors(c);
+	return moved;
+}
+
+/*
+ * Bytes written to P by calls that nobody intercepted belong into the stream. False: some are
+ * left (no room, or the program holds its lock).
+ */
+bool host_wake_unmarked(struct host_conn *c)
+{
+	int queued = 0;
+	size_t n, moved;
+
+	if (ioctl(c->dfd, FIONREAD, &queued) || (size_t)queued <= filler_left(c)) {
+		c->unmarked = false;
+		return true;
+	}
+	filler_drain(c); /* it lies in front */
+	if (ioctl(c->dfd, FIONREAD, &queued) || queued <= 0)
+		return true;
+	n = (size_t)queued;
+	c->unmarked = true;
+	if (!lock_tx(c)) {
+		ev_timer_stop(c->h->loop, &c->timer);
+		ev_timer_set(&c->timer, LOCK_RETRY, 0.);
+		ev_timer_start(c->h->loop, &c->timer);
+		return false;
+	}
+	moved = relay_some(c, n);
+	pthread_mutex_unlock(&c->meta->tx_lock);
+	c->h->count.v[HOST_C_UNMARKED] += moved;
+	if (moved < n)
+		return false;
+	c->unmarked = false;
+	return true;
+}
+
+/* The program shut its sending side, or closed. */
+static void program_ended(struct host_conn *c, bool gone)
+{
+	c->p_shut = true;
+	c->p_gone |= gone;
+	c->flags |= IB_HL_TX_FIN | (c->p_gone ? IB_HL_CLOSED : 0);
+	c->progress = host_now(c->h);
+	atomic_store(&c->meta->wr_shut, 1);
+	__atomic_store_n(&c->hl->flags, c->flags, __ATOMIC_RELEASE);
+}
+
+void host_wake_event(struct host_conn *c)
+{
+	struct pollfd p = {.fd = c->dfd, .events = POLLIN | POLLRDHUP};
+	bool shut, gone;
+
+	if (c->state == HOST_S_FROZEN || c->state == HOST_S_CANCEL || c->state == HOST_S_DEAD)
+		return;
+	/* What ended is looked at first: bytes written before the end are then in the queue. */
+	poll(&p, 1, 0);
+	gone = p.revents & POLLHUP;
+	shut = gone || (p.revents & POLLRDHUP);
+	if (!host_wake_unmarked(c) && !gone)
+		return;
+	if ((shut && !c->p_shut) || (gone && !c->p_gone))
+		program_ended(c, gone);
+	host_conn_cursors(c);
+	if (c->state == HOST_S_PUMP) {
+		host_pump_run(c);
+		return;
+	}
+	host_conn_doorbell(c);
+	if (gone)
+		host_wake_reader(c);
+}

@@ -93,8 +93,8 @@ static void fill(struct gw_conn *c, uint32_t flags)
 	fill_ooo(c, pos, l);
 	c->rx_prod = gw_rx_cursor(c, pos->rcv_nxt - pos->fin);
 	c->tx_acked = releasable(c);
-	c->arm_tx = arm_tx(c);
-	c->arm_rx = arm_rx(c);
+	c->arm_tx = flags & IB_GL_BACK ? IB_ARM_NEVER : arm_tx(c);
+	c->arm_rx = flags & IB_GL_BACK ? IB_ARM_NEVER : arm_rx(c);
 	c->rx_fin = pos->fin;
 	sent = gw_tx_cursor(c, st.snd_nxt);
 	l->tx_acked = htole64(c->tx_acked);

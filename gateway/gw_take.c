@@ -95,62 +95,46 @@ static enum ib_reason check_slot(struct take *t)
 	return IB_R_BAD_SLOT;
 }
 
-/* Options and segment size. */
-static enum ib_reason read_options(struct take *t)
-{
-	const struct ib_req *m = t->m;
-	uint32_t mss = be32toh(m->mss);
-
-	if (m->flags & IB_REQ_FIN_SEEN)
-		return IB_R_FIN;
-	if (mss < GW_MSS_MIN || mss > UINT16_MAX)
-		return IB_R_BAD_STATE;
-	t->st.version = TCP_STATE_VERSION;
-	t->st.state = TCP_S_ESTABLISHED;
-	t->st.mss = (uint16_t)mss;
-	t->st.wscale_ok = m->flags & IB_REQ_WSCALE;
-	t->st.snd_wscale = t->st.wscale_ok ? m->snd_wscale : 0;
-	t->st.rcv_wscale = t->st.wscale_ok ? m->rcv_wscale : 0;
-	if (t->st.snd_wscale > 14 || t->st.rcv_wscale > 14)
-		return IB_R_BAD_STATE;
-	t->st.sack_ok = m->flags & IB_REQ_SACK;
-	t->st.ts_ok = m->flags & IB_REQ_TS;
-	t->st.ts_recent_valid = t->st.ts_ok && m->flags & IB_REQ_TS_RECENT;
-	t->st.ts_val = be32toh(m->ts_val);
-	t->st.ts_recent = be32toh(m->ts_recent);
-	t->st.srtt_us = be32toh(m->srtt_us);
-	t->st.rttvar_us = be32toh(m->rttvar_us);
-	return IB_R_NONE;
-}
-
-/* Positions of both directions, against each other and the rings. */
-static enum ib_reason read_positions(struct take *t)
+/* Options, in the form the core takes them. */
+static void read_options(struct take *t)
 {
 	const struct ib_req *m = t->m;
 	struct tcp_state_io *st = &t->st;
-	uint64_t room;
+
+	st->version = TCP_STATE_VERSION;
+	st->state = m->flags & IB_REQ_FIN_SEEN ? TCP_S_CLOSE_WAIT : TCP_S_ESTABLISHED;
+	st->mss = (uint16_t)be32toh(m->mss);
+	st->wscale_ok = m->flags & IB_REQ_WSCALE;
+	st->snd_wscale = m->snd_wscale;
+	st->rcv_wscale = m->rcv_wscale;
+	st->sack_ok = m->flags & IB_REQ_SACK;
+	st->ts_ok = m->flags & IB_REQ_TS;
+	st->ts_recent_valid = m->flags & IB_REQ_TS_RECENT;
+	st->ts_val = be32toh(m->ts_val);
+	st->ts_recent = be32toh(m->ts_recent);
+	st->srtt_us = be32toh(m->srtt_us);
+	st->rttvar_us = be32toh(m->rttvar_us);
+}
+
+/* Positions of both directions; ib_req_check() found that they agree. */
+static void read_positions(struct take *t)
+{
+	const struct ib_req *m = t->m;
+	struct tcp_state_io *st = &t->st;
 
 	t->tx_prod = be64toh(m->tx_prod);
 	t->rx_prod = be64toh(m->rx_prod);
 	t->rx_cons = be64toh(m->rx_cons);
 	st->snd_una = be32toh(m->snd_una);
 	st->snd_nxt = be32toh(m->snd_nxt);
+	st->snd_avail = st->snd_una + (uint32_t)t->tx_prod;
 	st->snd_wnd = be32toh(m->snd_wnd);
 	st->snd_wl1 = be32toh(m->snd_wl1);
 	st->snd_wl2 = st->snd_una;
 	st->max_wnd = be32toh(m->max_wnd);
 	st->rcv_nxt = be32toh(m->rcv_nxt);
 	st->rcv_edge = be32toh(m->rcv_edge);
-	if (t->tx_prod > t->arena->tx_size || st->snd_nxt - st->snd_una > t->tx_prod)
-		return IB_R_BAD_STATE;
-	if (t->rx_cons > t->rx_prod || t->rx_prod - t->rx_cons > t->arena->rx_size)
-		return IB_R_BAD_STATE;
-	st->snd_avail = st->snd_una + (uint32_t)t->tx_prod;
-	room = t->arena->rx_size - (t->rx_prod - t->rx_cons);
-	st->rcv_room = st->rcv_nxt + (uint32_t)room;
-	if (tcp_lt(st->rcv_edge, st->rcv_nxt))
-		return IB_R_BAD_STATE;
-	return st->rcv_edge - st->rcv_nxt > room ? IB_R_WINDOW : IB_R_NONE;
+	st->rcv_room = st->rcv_nxt + t->arena->rx_size - (uint32_t)(t->rx_prod - t->rx_cons);
 }
 
 /* Takes a place within each limit, or none. */
@@ -202,12 +186,14 @@ static enum ib_reason check(struct take *t)
 	r = check_policy(t);
 	if (!r)
 		r = check_slot(t);
+	if (!r && be32toh(t->m->mss) < GW_MSS_MIN)
+		r = IB_R_BAD_STATE;
 	if (!r)
-		r = read_options(t);
-	if (!r)
-		r = read_positions(t);
+		r = ib_req_check(t->m, t->arena);
 	if (r)
 		return r;
+	read_options(t);
+	read_positions(t);
 	memcpy(&key, &t->flow, sizeof(key));
 	return corr_accel_by_flow(w->accel->map, &key) ? IB_R_EXISTS : IB_R_NONE;
 }
@@ -228,7 +214,8 @@ static enum ib_reason prepare(struct take *t, struct gw_conn *c)
 	c->rx_prod = t->rx_prod;
 	c->rx_cons = t->rx_cons;
 	c->tx_seq0 = t->st.snd_una;
-	c->rx_seq0 = t->st.rcv_nxt - (uint32_t)t->rx_prod;
+	c->rx_fin = t->st.state == TCP_S_CLOSE_WAIT; /* its FIN lies behind the last byte */
+	c->rx_seq0 = t->st.rcv_nxt - c->rx_fin - (uint32_t)t->rx_prod;
 	if (gw_emit_route(c))
 		return IB_R_NO_ROUTE;
 	mss_max = c->port->cfg->mtu - (net_addr_is_v4(&c->flow.local) ? 40 : 60);

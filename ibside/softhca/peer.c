@@ -114,11 +114,21 @@ static void peer_unlist(struct soft_port *p, struct soft_peer *peer)
 		}
 }
 
+/* Whether the caller is the one to free @peer: nobody refers to it, nobody can find it.  Caller
+ * holds the port's lock. */
+static bool peer_claim(struct soft_peer *peer)
+{
+	if (peer->refs || !peer->unlisted || peer->claimed)
+		return false;
+	peer->claimed = true;
+	return true;
+}
+
 /* The peer with @lid, attached if need be; counted.  Returns NULL and errno if there is none. */
 struct soft_peer *soft_peer_get(struct soft_port *p, uint32_t lid)
 {
-	struct soft_peer *peer, *corpse = NULL;
-	int rc = 0;
+	struct soft_peer *peer;
+	int rc;
 
 	if (!lid || lid > SOFT_LID_MAX) {
 		errno = ENOENT;
@@ -126,19 +136,11 @@ struct soft_peer *soft_peer_get(struct soft_port *p, uint32_t lid)
 	}
 	pthread_mutex_lock(&p->lock);
 	peer = p->by_lid[lid];
-	if (peer && atomic_load(&peer->dead)) {
-		peer_unlist(p, peer);
-		corpse = peer->refs ? NULL : peer;
-		peer = NULL;
-	}
-	if (peer) {
+	if (peer)
 		peer->refs++;
-		pthread_mutex_unlock(&p->lock);
-		return peer;
-	}
 	pthread_mutex_unlock(&p->lock);
-	if (corpse)
-		peer_free(corpse);
+	if (peer)
+		return peer;
 	peer = calloc(1, sizeof(*peer));
 	if (!peer)
 		return NULL;
@@ -173,10 +175,8 @@ void soft_peer_put(struct soft_port *p, struct soft_peer *peer)
 	if (!peer)
 		return;
 	pthread_mutex_lock(&p->lock);
-	last = --peer->refs == 0;
-	if (last && atomic_load(&peer->dead))
-		peer_unlist(p, peer);
-	last = last && peer->unlisted;
+	peer->refs--;
+	last = peer_claim(peer);
 	pthread_mutex_unlock(&p->lock);
 	if (last)
 		peer_free(peer);
@@ -188,15 +188,15 @@ void soft_peer_died(struct soft_peer *peer)
 	struct soft_port *p = peer->port;
 	bool last;
 
-	atomic_store(&peer->dead, true);
-	soft_count(p->shm, peers_died, 1);
 	soft_stage_reclaim(p->shm, peer->lid);
 	pthread_mutex_lock(&p->lock);
 	peer_unlist(p, peer);
-	last = peer->refs == 0;
+	atomic_store(&peer->dead, true);
+	last = peer_claim(peer);
 	pthread_mutex_unlock(&p->lock);
 	if (last)
 		peer_free(peer);
+	soft_count(p->shm, peers_died, 1);
 }
 
 /* Makes the port's own peer.  Returns 0 or errno. */
@@ -234,6 +234,7 @@ void soft_peers_free(struct soft_port *p)
 			break;
 		peer_free(peer);
 	}
+	soft_watch_sync();
 	p->self = NULL;
 }
 

@@ -61,6 +61,7 @@ struct soft_peer {
 	bool self;		      /* it is a port of this process */
 	_Atomic bool dead;	      /* its process has ended */
 	bool unlisted;		      /* no longer in the port's table; freed with the last ref */
+	bool claimed;		      /* somebody is freeing it */
 	uint32_t refs;		      /* QPs and AHs; under the port's lock */
 	int pidfd;		      /* -1 for self */
 	int pid;		      /* its process */
@@ -301,6 +302,7 @@ void soft_watch_stop(void);
 void soft_watch_forked(void);
 int soft_watch_peer(struct soft_peer *peer);
 void soft_watch_forget(struct soft_peer *peer);
+void soft_watch_sync(void);
 void soft_watch_timer(uint64_t when_ns);
 
 /* device.c */

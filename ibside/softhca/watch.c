@@ -191,6 +191,13 @@ void soft_watch_forget(struct soft_peer *peer)
 	pthread_mutex_unlock(&watch_lock);
 }
 
+/* No death is being handled when this returns. */
+void soft_watch_sync(void)
+{
+	pthread_mutex_lock(&watch_lock);
+	pthread_mutex_unlock(&watch_lock);
+}
+
 /* Has the thread look at the stalled sends at @when_ns (monotonic) at the latest. */
 void soft_watch_timer(uint64_t when_ns)
 {

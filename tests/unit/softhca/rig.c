@@ -255,6 +255,7 @@ int rig_fork(int (*fn)(int fd), int *fd)
 	assert_true(pid >= 0);
 	if (!pid) {
 		close(sv[0]);
+		setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failure here ends this process */
 		alarm(60);
 		exit(fn(sv[1]));
 	}

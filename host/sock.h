@@ -78,7 +78,7 @@ struct sock_conn {
 	_Atomic int kfd;	     /* hidden duplicate of the kernel's socket, -1: none */
 	_Atomic bool tx_shut;	     /* shutdown(SHUT_WR) was called */
 	_Atomic bool rx_shut;	     /* shutdown(SHUT_RD) was called */
-	_Atomic bool host_dead;	     /* taghostd has gone; the program has been told */
+	_Atomic bool told;	     /* the program has seen the error that ended it */
 };
 
 /** One intercepted call on a descriptor; ended by sock_leave(), also when the thread is
@@ -187,6 +187,10 @@ void sock_kick_armed(struct sock_conn *c, const uint64_t *arm, uint64_t before, 
 bool sock_slot_lock(struct sock_conn *c, pthread_mutex_t *m);
 /** The slot still belongs to c. */
 bool sock_slot_valid(const struct sock_conn *c);
+/** Nobody moves the bytes of the slot any more. */
+bool sock_dead(const struct sock_conn *c);
+/** Takes the error the program is to see once; 0: none. */
+uint32_t sock_take_err(struct sock_conn *c);
 
 /* sock_policy.c */
 

@@ -123,3 +123,21 @@ bool sock_slot_lock(struct sock_conn *c, pthread_mutex_t *m)
 	}
 	return !r;
 }
+
+bool sock_dead(const struct sock_conn *c)
+{
+	uint32_t mode = atomic_load(&c->meta->mode);
+
+	return mode == HOST_M_DEAD || mode == HOST_M_FREE;
+}
+
+uint32_t sock_take_err(struct sock_conn *c)
+{
+	uint32_t e = atomic_load(&c->meta->err);
+
+	if (e)
+		e = atomic_exchange(&c->meta->err, 0);
+	if (e)
+		atomic_store(&c->told, true);
+	return e;
+}

@@ -94,8 +94,7 @@ static ssize_t to_pipe(struct sock_call *k, int in, int out, size_t n, unsigned 
 		return -1;
 	do {
 		r = sock_rx_take(k->c, in, n - done > PIPE_BUF ? PIPE_BUF : n - done,
-				 done || flags & SPLICE_F_NONBLOCK ? MSG_DONTWAIT : 0, to_pipe_take,
-				 &out);
+				 done ? MSG_DONTWAIT : 0, to_pipe_take, &out);
 		if (r > 0)
 			done += r;
 		sys_poll(out, POLLOUT, 0, &rev);

@@ -83,14 +83,15 @@ static void consume(struct sock_conn *c, size_t n)
 }
 
 /* The ring is empty: takes the readiness byte out of P. `force`: one is known to be there. Returns
- * true when bytes have come meanwhile. */
+ * true when bytes have come meanwhile. After the client's end of file the byte stays: P is readable
+ * for good, and a byte in its queue tells taghostd that P is not closed. */
 static bool unsignal(struct sock_conn *c, int fd, bool force)
 {
 	char b[16];
 	int saved = errno;
 	ssize_t r;
 
-	if (!force && !atomic_load(&c->meta->rx_signaled))
+	if (atomic_load(&c->meta->rx_eof) || (!force && !atomic_load(&c->meta->rx_signaled)))
 		return false;
 	for (int i = 0; i < TAKE_TRIES; i++) {
 		r = sys_recv(fd, b, sizeof(b), MSG_DONTWAIT);
@@ -112,17 +113,24 @@ static int rx_end(struct sock_conn *c, bool keep)
 {
 	uint32_t e;
 
-	if (!sock_slot_valid(c) || atomic_load(&c->host_dead))
-		return 0;
+	if (!sock_slot_valid(c)) { /* reset, and the slot has another owner */
+		if (atomic_load(&c->told))
+			return 0;
+		if (!keep)
+			atomic_store(&c->told, true);
+		errno = ECONNRESET;
+		return -1;
+	}
 	e = atomic_load(&c->meta->err);
 	if (e && !keep)
-		e = atomic_exchange(&c->meta->err, 0);
+		e = sock_take_err(c);
 	if (e) {
 		errno = e;
 		return -1;
 	}
-	if (atomic_load(&c->meta->rx_eof) || atomic_load(&c->rx_shut) ||
-	    atomic_load(&c->meta->mode) == HOST_M_DEAD)
+	if (atomic_load(&c->told))
+		return 0;
+	if (atomic_load(&c->meta->rx_eof) || atomic_load(&c->rx_shut) || sock_dead(c))
 		return sock_rx_avail(c) ? 1 : 0;
 	return 1;
 }
@@ -144,7 +152,7 @@ static int p_ended(struct sock_conn *c, int fd)
 		return r;
 	if (!sock_hung_up(fd))
 		return 0;
-	atomic_store(&c->host_dead, true);
+	atomic_store(&c->told, true);
 	errno = ECONNRESET;
 	return -1;
 }

@@ -93,7 +93,7 @@ struct sock_conn *sock_conn_new(uint16_t policy, uint32_t min_bytes)
 	atomic_store(&c->kfd, -1);
 	atomic_store(&c->tx_shut, false);
 	atomic_store(&c->rx_shut, false);
-	atomic_store(&c->host_dead, false);
+	atomic_store(&c->told, false);
 	sock_set_state(c, sock_state(c), SOCK_S_UNDECIDED);
 	atomic_store(&c->refs, 1);
 	return c;

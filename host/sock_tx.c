@@ -30,13 +30,13 @@ static int tx_end(struct sock_conn *c)
 {
 	uint32_t e;
 
-	if (!sock_slot_valid(c) || atomic_load(&c->host_dead))
-		return EPIPE;
-	e = atomic_load(&c->meta->err) ? atomic_exchange(&c->meta->err, 0) : 0;
+	if (!sock_slot_valid(c))
+		return atomic_exchange(&c->told, true) ? EPIPE : ECONNRESET;
+	e = sock_take_err(c);
 	if (e)
 		return e;
-	if (atomic_load(&c->tx_shut) || atomic_load(&c->meta->wr_shut) ||
-	    atomic_load(&c->meta->mode) == HOST_M_DEAD)
+	if (atomic_load(&c->told) || atomic_load(&c->tx_shut) || atomic_load(&c->meta->wr_shut) ||
+	    sock_dead(c))
 		return EPIPE;
 	return 0;
 }
@@ -88,7 +88,7 @@ static int block(struct sock_conn *c, int fd)
 			int e = tx_end(c);
 
 			if (!e && sock_hung_up(fd)) {
-				atomic_store(&c->host_dead, true);
+				atomic_store(&c->told, true);
 				e = ECONNRESET;
 			}
 			return e ? e : EPIPE;
@@ -158,7 +158,7 @@ static int tx_wait(struct sock_conn *c, int fd, int flags)
 	r = sock_wait(fd, POLLOUT, send_timeout(c), &rev);
 	if (!r && rev & (POLLHUP | POLLERR | POLLNVAL) && sock_slot_valid(c) && !tx_room(c)) {
 		r = tx_end(c);
-		atomic_store(&c->host_dead, true);
+		atomic_store(&c->told, true);
 		return r ? r : ECONNRESET;
 	}
 	return r;

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include <rte_jhash.h>
@@ -19,6 +20,17 @@
 
 #define MIN_ENTRIES 8 /* smallest table rte_hash makes */
 
+/* Jenkins' hash of a key that lies anywhere: rte_jhash() loads words, packets are not aligned. */
+static uint32_t hash_unaligned(const void *key, uint32_t len, uint32_t seed)
+{
+	uint64_t copy[8];
+
+	if (len > sizeof(copy))
+		return rte_jhash(key, len, seed);
+	memcpy(copy, key, len);
+	return rte_jhash(copy, len, seed);
+}
+
 struct rte_hash *corr_hash_new(uint32_t entries, uint32_t key_len)
 {
 	static atomic_uint serial; /* names are global to the process */
@@ -28,7 +40,7 @@ struct rte_hash *corr_hash_new(uint32_t entries, uint32_t key_len)
 		.name = name,
 		.entries = entries < MIN_ENTRIES ? MIN_ENTRIES : entries,
 		.key_len = key_len,
-		.hash_func = rte_jhash,
+		.hash_func = hash_unaligned,
 		.socket_id = (int)rte_socket_id(),
 		.extra_flag = RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
 	};

@@ -20,8 +20,9 @@
 
 #include "gateway/gw_int.h"
 
-#define DRAIN_MS 200 /* a fenced queue pair flushes in microseconds; then it is destroyed anyway \
-		      */
+#define DRAIN_MS                                                                        \
+	200 /* a fenced queue pair flushes in microseconds; then it is destroyed anyway \
+	     */
 
 /** What a call about a host carries. */
 struct host_call {

@@ -5,8 +5,6 @@
  * bounded, and under pressure the flow that was quiet longest among a few is forgotten.
  */
 #include <errno.h>
-#include <rte_hash.h>
-#include <rte_jhash.h>
 #include <rte_malloc.h>
 #include <rte_random.h>
 #include <stdio.h>
@@ -235,19 +233,10 @@ bool gw_flows_next(struct gw_worker *w, uint32_t *it, struct gw_conn_row *row)
 
 int gw_flows_open(struct gw_worker *w)
 {
-	struct rte_hash_parameters hp = {.entries = ENTRIES,
-					 .key_len = sizeof(struct net_flow),
-					 .hash_func = rte_jhash,
-					 .hash_func_init_val = (uint32_t)rte_rand(),
-					 .socket_id = SOCKET_ID_ANY};
-	char name[RTE_HASH_NAMESIZE];
-
 	w->flows = rte_zmalloc("flows", sizeof(*w->flows), 0);
 	if (!w->flows)
 		return ENOMEM;
-	snprintf(name, sizeof(name), "flows%u", w->index);
-	hp.name = name;
-	w->flows->hash = rte_hash_create(&hp);
+	w->flows->hash = gw_hash_new(w, "flows", ENTRIES, sizeof(struct net_flow));
 	w->flows->e = rte_zmalloc("flow entries", (ENTRIES + 64) * sizeof(struct flow), 0);
 	return w->flows->hash && w->flows->e ? 0 : ENOMEM;
 }

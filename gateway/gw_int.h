@@ -7,6 +7,7 @@
 
 #include <ev.h>
 #include <jansson.h>
+#include <rte_hash.h>
 
 #include "gateway/gw.h"
 #include "gateway/gw_log.h"
@@ -121,6 +122,11 @@ struct rte_mbuf *gw_frame_end(struct rte_mbuf *m, size_t n);
 /** The answer to an echo request as a new frame with source mac; NULL: none. */
 struct rte_mbuf *gw_icmp_reply(struct gw_worker *w, const struct rte_mbuf *m,
 			       const struct net_pkt *p, const struct rte_ether_addr *mac);
+
+/* --- gw_hash.c --- */
+/** A table of worker w, for keys of up to 64 bytes. NULL: no memory. */
+struct rte_hash *gw_hash_new(const struct gw_worker *w, const char *what, uint32_t entries,
+			     uint32_t key_len);
 
 /* --- gw_neigh.c --- */
 /** Table of a worker. 0 or errno. */

@@ -13,8 +13,6 @@
  * to one receive queue only.
  */
 #include <errno.h>
-#include <rte_hash.h>
-#include <rte_hash_crc.h>
 #include <rte_malloc.h>
 #include <rte_random.h>
 #include <rte_ring_elem.h>
@@ -332,19 +330,12 @@ uint64_t gw_neigh_run(struct gw_worker *w)
 
 int gw_neigh_open(struct gw_worker *w)
 {
-	struct rte_hash_parameters hp = {.entries = ENTRIES,
-					 .key_len = sizeof(struct net_addr),
-					 .hash_func = rte_hash_crc,
-					 .hash_func_init_val = (uint32_t)rte_rand(),
-					 .socket_id = SOCKET_ID_ANY};
-	char name[RTE_HASH_NAMESIZE];
+	char name[RTE_RING_NAMESIZE];
 
 	w->neigh = rte_zmalloc("neigh", sizeof(*w->neigh), 0);
 	if (!w->neigh)
 		return ENOMEM;
-	snprintf(name, sizeof(name), "neigh%u", w->index);
-	hp.name = name;
-	w->neigh->hash = rte_hash_create(&hp);
+	w->neigh->hash = gw_hash_new(w, "neigh", ENTRIES, sizeof(struct net_addr));
 	/* positions of rte_hash run from 0 to entries, both included, with spare slots */
 	w->neigh->e = rte_zmalloc("neigh entries", (ENTRIES + 64) * sizeof(struct neigh), 0);
 	if (!w->neigh->hash || !w->neigh->e)

@@ -165,6 +165,8 @@ struct sock_grant {
 };
 /** The policy page; NULL: no taghostd (asks at most once a second). */
 const struct host_policy_page *sock_ipc_page(void);
+/** Reads the environment, before the program clears it (nginx's workers do). */
+void sock_ipc_init(void);
 /** Passes kernel socket kfd; 0 with *g filled; ENOTCONN: nobody was reached; else an errno:
  * taghostd went away over it. */
 int sock_ipc_takeover(int kfd, const struct sock_conn *c, struct sock_grant *g);

@@ -22,6 +22,7 @@
 #define REPLY_SECS   10 /* longer than any takeover lasts */
 #define MAX_FDS	     3
 
+static char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* of taghostd; set once at start */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int sock = -1;		  /* hidden descriptor; under lock */
 static struct sock_arena *arenas; /* of this connection's taghostd; under lock */
@@ -140,17 +141,25 @@ static int hello(void)
 	return r;
 }
 
+void sock_ipc_init(void)
+{
+	const char *env = getenv(HOST_IPC_ENV);
+
+	if (!env || !*env)
+		env = HOST_IPC_PATH;
+	if (strlen(env) < sizeof(path))
+		strcpy(path, env);
+}
+
 static int dial(void)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	const char *path = getenv(HOST_IPC_ENV);
 	struct timeval tv = {CONNECT_SECS, 0};
 	int fd;
 
-	path = path && *path ? path : HOST_IPC_PATH;
-	if (strlen(path) >= sizeof(a.sun_path))
+	if (!*path)
 		return ENAMETOOLONG;
-	strcpy(a.sun_path, path);
+	memcpy(a.sun_path, path, sizeof(path));
 	fd = syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return errno;

@@ -118,6 +118,7 @@ __attribute__((constructor)) static void start(void)
 
 	debug = d && *d && strcmp(d, "0");
 	sock_real_init();
+	sock_ipc_init();
 	if (!pthread_atfork(fork_prepare, fork_parent, fork_child))
 		own_pid = getpid();
 	errno = saved;

@@ -170,8 +170,10 @@ static void detect_recovery(struct tcp_conn *c, uint32_t acked, bool retransmitt
 void tcp_recovery_ack(struct tcp_conn *c, uint32_t acked, uint32_t delivered, bool dup,
 		      uint64_t now)
 {
-	if (c->recovery != TCP_R_OPEN && tcp_leq(c->recover, c->snd_una))
+	if (c->recovery != TCP_R_OPEN && tcp_leq(c->recover, c->snd_una)) {
 		finish(c);
+		acked = 0; /* the window does not grow for what recovery delivered */
+	}
 	switch (c->recovery) {
 	case TCP_R_OPEN:
 		detect_open(c);

@@ -15,6 +15,8 @@ uint32_t tcp_tlp_pto(const struct tcp_conn *c)
 
 	if (!c->sack_ok || !c->srtt_us || c->recovery != TCP_R_OPEN || c->n_sacked || c->tlp_out)
 		return 0;
+	if (tcp_lt(c->snd_una + c->snd_wnd, tcp_data_nxt(c)))
+		return 0; /* the client shrank its window */
 	if (tcp_flight(c) <= tcp_eff_mss(c))
 		pto += c->cfg->rto_min_us; /* the client may delay this ACK */
 	if (pto < c->cfg->rto_min_us / 4)

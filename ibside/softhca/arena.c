@@ -28,7 +28,7 @@ int soft_arena_create(struct soft_port *p)
 		goto err;
 	if (fcntl(p->memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
 		goto err_map;
-	p->shm->version = SOFT_VERSION;
+	p->shm->layout = SOFT_LAYOUT;
 	p->shm->size = SOFT_ARENA_SIZE;
 	p->heap_top = (sizeof(struct shm_port) + 4095) & ~4095ull;
 	soft_stage_init(p->shm);

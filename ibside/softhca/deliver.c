@@ -7,13 +7,13 @@
 
 /* A receive request about to be consumed. */
 struct taken {
-	struct shm_rq *rq;		  /* queue */
-	struct shm_srq *srq;		  /* locked, or NULL */
-	struct shm_rwqe *r;		  /* the request */
-	uint32_t head;			  /* its position */
-	uint32_t owner;			  /* for shm_cqe.rq_owner */
-	uint32_t npin;			  /* regions pinned */
-	struct shm_mr *pin[SOFT_MAX_SGE]; /* they */
+	struct shm_rq *rq;	    /* queue */
+	struct shm_srq *srq;	    /* locked, or NULL */
+	struct shm_rwqe *r;	    /* the request */
+	uint32_t head;		    /* its position */
+	uint32_t owner;		    /* for shm_cqe.rq_owner */
+	uint32_t npin;		    /* regions pinned */
+	uint32_t pin[SOFT_MAX_SGE]; /* their pins */
 };
 
 static bool take(struct soft_peer *peer, struct shm_qp *dqp, struct taken *t)
@@ -47,7 +47,7 @@ static void give_back(struct soft_peer *peer, struct taken *t)
 	uint32_t idx;
 
 	for (uint32_t i = 0; i < t->npin; i++)
-		atomic_fetch_sub(&t->pin[i]->users, 1);
+		soft_unpin(peer, t->pin[i]);
 	if (!t->srq)
 		return;
 	if (t->rq->limit && atomic_load(&t->rq->tail) - atomic_load(&t->rq->head) < t->rq->limit) {
@@ -75,11 +75,11 @@ static enum soft_vendor_err scatter(struct soft_peer *peer, struct shm_qp *dqp, 
 
 		if (!g->length)
 			continue;
+		t->pin[t->npin++] = soft_pin(peer, g->lkey);
 		e = soft_mr_check(peer->shm, g->lkey, pd, g->addr, g->length,
 				  IBV_ACCESS_LOCAL_WRITE, &mr);
 		if (e)
 			return SOFT_VE_RBUFFER;
-		t->pin[t->npin++] = mr;
 		v->seg[v->n].va = mr->addr + (g->addr - mr->iova);
 		v->seg[v->n].here = soft_peer_map(peer, mr, g->addr - mr->iova, g->length);
 		v->seg[v->n++].len = g->length;

@@ -12,7 +12,8 @@ static struct soft_result fail(enum ibv_wc_status status, enum soft_vendor_err w
 }
 
 /* Builds the local list of @w in @v, every piece checked for @access.  Returns 0, or -1 and the
- * failure in @r.  The regions are the program's own, so they need no pin beyond the check. */
+ * failure in @r.  The regions are the program's own: ending their registration meanwhile is its
+ * mistake. */
 int soft_gather(struct soft_qp *q, struct soft_wqe *w, uint32_t access, struct soft_vec *v,
 		struct soft_result *r)
 {
@@ -45,7 +46,6 @@ int soft_gather(struct soft_qp *q, struct soft_wqe *w, uint32_t access, struct s
 		v->seg[v->n].here = (uint8_t *)(uintptr_t)v->seg[v->n].va;
 		v->seg[v->n++].len = sge[i].length;
 		v->len += sge[i].length;
-		atomic_fetch_sub(&mr->users, 1);
 	}
 	return 0;
 }

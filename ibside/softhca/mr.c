@@ -4,12 +4,9 @@
  * generation, 16 of table index, 8 more of generation, so a key that was given back does not
  * soon name another region.
  */
-#include <sched.h>
 #include <stdlib.h>
 
 #include "soft.h"
-
-#define KEY_IDX(key) ((key) >> 8 & (SOFT_MAX_MR - 1))
 
 /* Allocates a protection domain.  Returns NULL and errno on failure. */
 struct ibv_pd *soft_alloc_pd(struct ibv_context *ctx)
@@ -126,17 +123,15 @@ int soft_dereg_mr(struct ibv_mr *mr)
 	struct soft_port *p = soft_ctx(mr->context)->port;
 	struct soft_mr *m = (struct soft_mr *)mr;
 	struct shm_mr *s = &p->shm->mr[m->idx];
-	uint64_t limit = soft_now() + 1000000000u;
+	bool quiet;
 
 	/* The slot stays taken (a key no lookup yields) until the copies have ended. */
 	atomic_store(&s->key, SOFT_NONE);
-	while (atomic_load(&s->users) && soft_now() < limit)
-		sched_yield();
+	quiet = soft_pin_drain(p, m->idx);
 	pthread_mutex_lock(&p->lock);
 	soft_backing_put(p, s->backing);
 	s->pd = 0;
-	/* A peer that was killed in a copy never leaves: its slot is not used again. */
-	if (!atomic_load(&s->users))
+	if (quiet) /* else the slot is not used again */
 		atomic_store(&s->key, 0);
 	pthread_mutex_unlock(&p->lock);
 	atomic_fetch_sub(&soft_pd(mr->pd)->users, 1);
@@ -145,27 +140,18 @@ int soft_dereg_mr(struct ibv_mr *mr)
 }
 
 /* Checks [va, va+len) against region @key of arena @s for @access and protection domain @pd.
- * Returns the detail of the failure, or SOFT_VE_NONE and the region in *@out, pinned: the caller
- * gives it back by lowering its users count. */
+ * Returns the detail of the failure, or SOFT_VE_NONE and the region in *@out. */
 enum soft_vendor_err soft_mr_check(struct shm_port *s, uint32_t key, uint32_t pd, uint64_t va,
 				   uint64_t len, uint32_t access, struct shm_mr **out)
 {
-	struct shm_mr *m = &s->mr[KEY_IDX(key)];
-	enum soft_vendor_err e = SOFT_VE_NONE;
+	struct shm_mr *m = &s->mr[SOFT_KEY_IDX(key)];
 
-	if (soft_unlikely(!key || atomic_load_explicit(&m->key, memory_order_relaxed) != key))
+	if (soft_unlikely(!key || atomic_load(&m->key) != key || m->pd != pd))
 		return SOFT_VE_RKEY;
-	atomic_fetch_add(&m->users, 1);
-	if (atomic_load(&m->key) != key || m->pd != pd)
-		e = SOFT_VE_RKEY;
-	else if ((m->access & access) != access)
-		e = SOFT_VE_RACCESS;
-	else if (va < m->iova || len > m->len || va - m->iova > m->len - len)
-		e = SOFT_VE_RBOUNDS;
-	if (soft_unlikely(e)) {
-		atomic_fetch_sub(&m->users, 1);
-		return e;
-	}
+	if (soft_unlikely((m->access & access) != access))
+		return SOFT_VE_RACCESS;
+	if (soft_unlikely(va < m->iova || len > m->len || va - m->iova > m->len - len))
+		return SOFT_VE_RBOUNDS;
 	*out = m;
 	return SOFT_VE_NONE;
 }

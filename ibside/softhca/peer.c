@@ -26,7 +26,7 @@ static int peer_map_arena(struct soft_peer *peer, int fd)
 	if (m == MAP_FAILED)
 		return errno;
 	peer->shm = m;
-	if (peer->shm->magic == SOFT_MAGIC && peer->shm->version == SOFT_VERSION &&
+	if (peer->shm->magic == SOFT_MAGIC && peer->shm->layout == SOFT_LAYOUT &&
 	    peer->shm->lid == peer->lid)
 		return 0;
 	munmap(m, SOFT_ARENA_SIZE);
@@ -39,6 +39,9 @@ static int peer_attach_remote(struct soft_peer *peer)
 	static _Atomic int told;
 	int nr, fd, rc = soft_rdv_find(peer->lid, &peer->pid, &nr, &peer->pidfd);
 
+	if (rc == EPROTO && !atomic_exchange(&told, 1))
+		fprintf(stderr, "softhca: LID %u is of another version of this library\n",
+			peer->lid);
 	if (rc)
 		return rc;
 	fd = peer_getfd(peer, nr);
@@ -289,7 +292,7 @@ static int peer_remap(struct soft_peer *peer, uint32_t idx, uint32_t gen, uint64
 }
 
 /* Address here of @len bytes at @off of region @mr of @peer, or NULL if it cannot be mapped.  The
- * caller has pinned the region (shm_mr.users), so its backing is not given up meanwhile. */
+ * caller has pinned the region, so its backing is not given up meanwhile. */
 uint8_t *soft_peer_map(struct soft_peer *peer, const struct shm_mr *mr, uint64_t off, uint64_t len)
 {
 	uint32_t idx = mr->backing, gen = mr->backing_gen;

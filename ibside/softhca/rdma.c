@@ -123,11 +123,13 @@ struct soft_result soft_rdma(struct soft_qp *q, struct soft_peer *peer, struct s
 	if (!(dqp->access & need))
 		return nak(peer, dqp, IBV_WC_REM_ACCESS_ERR, SOFT_VE_RACCESS);
 	if (len) { /* a request without data carries no key to check */
+		uint32_t pin = soft_pin(peer, w->rkey);
+
 		why = soft_mr_check(peer->shm, w->rkey, dqp->pd, w->raddr, len, need, &mr);
+		rc = why ? 0 : rdma_move(peer, w, mr, local, len);
+		soft_unpin(peer, pin);
 		if (soft_unlikely(why))
 			return nak(peer, dqp, IBV_WC_REM_ACCESS_ERR, why);
-		rc = rdma_move(peer, w, mr, local, len);
-		atomic_fetch_sub(&mr->users, 1);
 		if (soft_unlikely(rc))
 			return copy_failed(rc, peer, dqp);
 	}

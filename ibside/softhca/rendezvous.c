@@ -21,9 +21,9 @@
 
 /* What a rendezvous file says. */
 struct rdv_record {
-	uint64_t magic;	  /* SOFT_MAGIC */
-	uint32_t version; /* SOFT_VERSION */
-	int32_t memfd;	  /* descriptor of the arena in its process */
+	uint64_t magic;	 /* SOFT_MAGIC */
+	uint32_t layout; /* SOFT_LAYOUT */
+	int32_t memfd;	 /* descriptor of the arena in its process */
 };
 
 static const char *rdv_dir(void)
@@ -108,7 +108,7 @@ static void rdv_sweep(int dirfd)
 static int rdv_claim(struct soft_port *p, int dirfd)
 {
 	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	struct rdv_record r = {SOFT_MAGIC, SOFT_VERSION, p->memfd};
+	struct rdv_record r = {SOFT_MAGIC, SOFT_LAYOUT, p->memfd};
 
 	for (uint32_t lid = 1; lid <= SOFT_LID_MAX; lid++) {
 		int rc = rdv_path(lid, p->path, sizeof(p->path));
@@ -177,6 +177,25 @@ void soft_rdv_withdraw(struct soft_port *p)
 	close(dirfd);
 }
 
+/* Whether a living process has @lid. */
+bool soft_rdv_alive(uint32_t lid)
+{
+	char path[128];
+	bool alive;
+	int fd;
+
+	if (soft_port_local(lid))
+		return true;
+	if (rdv_path(lid, path, sizeof(path)))
+		return false;
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	alive = rdv_holder(fd) != 0;
+	close(fd);
+	return alive;
+}
+
 /* Finds the living process behind @lid: its pid, the number of its arena's descriptor and a pidfd
  * that is certain to be of that process.  Returns 0, ENOENT for nobody, or another errno. */
 int soft_rdv_find(uint32_t lid, int *pid, int *memfd_nr, int *pidfd)
@@ -200,7 +219,7 @@ int soft_rdv_find(uint32_t lid, int *pid, int *memfd_nr, int *pidfd)
 	/* Same holder after the open: the pidfd is of the holder. */
 	if (rdv_holder(fd) == *pid && pread(fd, &r, sizeof(r), 0) == sizeof(r) &&
 	    r.magic == SOFT_MAGIC) {
-		rc = r.version == SOFT_VERSION ? 0 : EPROTO;
+		rc = r.layout == SOFT_LAYOUT ? 0 : EPROTO;
 		*memfd_nr = r.memfd;
 	}
 	if (rc)

@@ -277,6 +277,7 @@ void soft_stage_deliver(struct shm_port *s, uint32_t slot);
 /* rendezvous.c */
 int soft_rdv_publish(struct soft_port *p);
 void soft_rdv_withdraw(struct soft_port *p);
+bool soft_rdv_alive(uint32_t lid);
 int soft_rdv_find(uint32_t lid, int *pid, int *memfd_nr, int *pidfd);
 
 /* port.c */
@@ -333,6 +334,11 @@ struct ibv_mr *soft_reg_mr(struct ibv_pd *pd, void *addr, size_t len, uint64_t i
 int soft_dereg_mr(struct ibv_mr *mr);
 enum soft_vendor_err soft_mr_check(struct shm_port *s, uint32_t key, uint32_t pd, uint64_t va,
 				   uint64_t len, uint32_t access, struct shm_mr **out);
+
+/* pin.c */
+uint32_t soft_pin(struct soft_peer *peer, uint32_t key);
+void soft_unpin(struct soft_peer *peer, uint32_t pin);
+bool soft_pin_drain(struct soft_port *p, uint32_t mr);
 
 /* backing.c */
 uint32_t soft_backing_get(struct soft_port *p, void *addr, size_t len, uint64_t *off);

@@ -29,6 +29,8 @@
 #define SOFT_MAX_EVQ	  1024u
 #define SOFT_MAX_BACKING  256u
 #define SOFT_STAGE_SLOTS  1024u
+#define SOFT_PINS	  1024u
+#define SOFT_PINS	  1024u
 #define SOFT_MAX_SGE	  16u
 #define SOFT_MAX_WR	  16384u
 #define SOFT_MAX_CQE	  (1u << 20)
@@ -39,9 +41,11 @@
 #define SOFT_STAGE_BYTES  (SOFT_MTU + SOFT_GRH)
 #define SOFT_NONE	  UINT32_MAX
 #define SOFT_QPN_IDX_BITS 14 /* QPN: 10 bits of generation above 14 bits of table index */
+#define SOFT_KEY_IDX(key) ((key) >> 8 & (SOFT_MAX_MR - 1))
 #define SOFT_QPN_IDX(qpn) ((qpn) & (SOFT_MAX_QP - 1))
 
 static_assert(SOFT_MAX_QP == 1u << SOFT_QPN_IDX_BITS, "QPN split");
+static_assert(SOFT_MAX_MR <= 65536, "a pin holds a LID and a region's index");
 
 /* A ring of 64-bit messages with a descriptor that becomes readable: completion channels and
  * the asynchronous events of contexts. */
@@ -146,16 +150,15 @@ struct shm_qp {
 
 /* A memory region. */
 struct shm_mr {
-	_Atomic uint32_t key;	/* lkey and rkey; 0: slot is free */
-	_Atomic uint32_t users; /* peers copying at this moment */
-	uint32_t pd;		/* protection domain */
-	uint32_t access;	/* enum ibv_access_flags */
-	uint64_t addr;		/* address in the owner */
-	uint64_t iova;		/* address that work requests use */
-	uint64_t len;		/* bytes */
-	uint32_t backing;	/* shm_backing index, or SOFT_NONE: reach it by system call */
-	uint32_t backing_gen;	/* generation of that backing */
-	uint64_t backing_off;	/* where the region starts in it */
+	_Atomic uint32_t key; /* lkey and rkey; 0: slot is free */
+	uint32_t pd;	      /* protection domain */
+	uint32_t access;      /* enum ibv_access_flags */
+	uint64_t addr;	      /* address in the owner */
+	uint64_t iova;	      /* address that work requests use */
+	uint64_t len;	      /* bytes */
+	uint32_t backing;     /* shm_backing index, or SOFT_NONE: reach it by system call */
+	uint32_t backing_gen; /* generation of that backing */
+	uint64_t backing_off; /* where the region starts in it */
 };
 
 /* A file, already open in the owner, that peers map to reach registered memory. */
@@ -177,14 +180,16 @@ struct shm_stage {
 
 /* The arena. */
 struct shm_port {
-	uint64_t magic;		     /* SOFT_MAGIC once the rest is set up */
-	uint32_t version;	     /* SOFT_VERSION */
-	uint32_t lid;		     /* host byte order */
-	uint64_t guid;		     /* port GUID, host byte order */
-	uint64_t size;		     /* bytes of the arena */
-	pthread_mutex_t atomic_lock; /* robust; serialises atomics on unmapped memory */
-	_Atomic uint64_t stage_head; /* free staging slots: tag << 32 | index */
-	_Atomic uint64_t ctr[16];    /* struct softhca_counters, in order */
+	uint64_t magic;		      /* SOFT_MAGIC once the rest is set up */
+	uint32_t layout;	      /* SOFT_LAYOUT */
+	uint32_t lid;		      /* host byte order */
+	uint64_t guid;		      /* port GUID, host byte order */
+	uint64_t size;		      /* bytes of the arena */
+	pthread_mutex_t atomic_lock;  /* robust; serialises atomics on unmapped memory */
+	_Atomic uint64_t stage_head;  /* staging slots given back: tag << 32 | index */
+	_Atomic uint32_t stage_fresh; /* staging slots ever used: those above are free, untouched */
+	_Atomic uint32_t pin[SOFT_PINS]; /* regions being copied: LID << 16 | index; 0: free */
+	_Atomic uint64_t ctr[16];	 /* struct softhca_counters, in order */
 	struct shm_qp qp[SOFT_MAX_QP];
 	struct shm_cq cq[SOFT_MAX_CQ];
 	struct shm_srq srq[SOFT_MAX_SRQ];
@@ -196,6 +201,9 @@ struct shm_port {
 
 static_assert(sizeof(struct shm_port) < SOFT_ARENA_SIZE / 2, "tables leave room for rings");
 static_assert(sizeof(struct softhca_counters) <= sizeof(((struct shm_port *)0)->ctr), "counters");
+
+/* Two builds whose arenas differ must not meet. */
+#define SOFT_LAYOUT (SOFT_VERSION << 28 ^ (uint32_t)sizeof(struct shm_port))
 
 #define SOFT_CTR(field) (offsetof(struct softhca_counters, field) / sizeof(uint64_t))
 

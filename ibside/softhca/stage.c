@@ -7,14 +7,24 @@
  */
 #include "soft.h"
 
-/* Puts all slots of arena @s on its free stack. */
+/* Makes arena @s have all its slots free. */
 void soft_stage_init(struct shm_port *s)
 {
-	for (uint32_t i = 0; i < SOFT_STAGE_SLOTS; i++)
-		atomic_store_explicit(&s->stage[i].next,
-				      i + 1 < SOFT_STAGE_SLOTS ? i + 1 : SOFT_NONE,
-				      memory_order_relaxed);
-	atomic_store(&s->stage_head, 0);
+	atomic_store(&s->stage_head, SOFT_NONE);
+}
+
+/* A slot never used before. */
+static uint32_t stage_fresh(struct shm_port *s, uint32_t lid)
+{
+	uint32_t i;
+
+	if (atomic_load(&s->stage_fresh) >= SOFT_STAGE_SLOTS)
+		return SOFT_NONE;
+	i = atomic_fetch_add(&s->stage_fresh, 1);
+	if (i >= SOFT_STAGE_SLOTS)
+		return SOFT_NONE;
+	atomic_store(&s->stage[i].holder, lid);
+	return i;
 }
 
 /* Takes a slot of arena @s on behalf of port @lid.  Returns SOFT_NONE when there is none. */
@@ -27,7 +37,7 @@ uint32_t soft_stage_get(struct shm_port *s, uint32_t lid)
 		uint64_t want;
 
 		if (i >= SOFT_STAGE_SLOTS)
-			return SOFT_NONE;
+			return stage_fresh(s, lid);
 		want = ((head >> 32) + 1) << 32 |
 		       atomic_load_explicit(&s->stage[i].next, memory_order_relaxed);
 		if (atomic_compare_exchange_weak(&s->stage_head, &head, want)) {
@@ -53,7 +63,9 @@ void soft_stage_put(struct shm_port *s, uint32_t slot)
 /* Takes back the slots that port @lid was filling when its process died. */
 void soft_stage_reclaim(struct shm_port *s, uint32_t lid)
 {
-	for (uint32_t i = 0; i < SOFT_STAGE_SLOTS; i++)
+	uint32_t n = atomic_load(&s->stage_fresh);
+
+	for (uint32_t i = 0; i < n && i < SOFT_STAGE_SLOTS; i++)
 		if (atomic_load(&s->stage[i].holder) == lid)
 			soft_stage_put(s, i);
 }

@@ -52,8 +52,10 @@ static void set_state(struct gw_host *h, enum gw_host_state s)
 {
 	if (h->state == s)
 		return;
-	gw_log(s == GW_HOST_LOST ? GW_LOG_WARNING : GW_LOG_NOTICE, "server %s: %s", h->cfg->name,
-	       state_names[s]);
+	gw_log(s == GW_HOST_LOST       ? GW_LOG_WARNING
+	       : s == GW_HOST_GREETING ? GW_LOG_DEBUG
+				       : GW_LOG_NOTICE,
+	       "server %s: %s", h->cfg->name, state_names[s]);
 	h->state = s;
 }
 

@@ -67,36 +67,54 @@ static ssize_t place(struct sock_conn *c, struct sock_src *s, size_t want, bool 
 	return done;
 }
 
-/* No room: makes P unwritable. 0: it is, EAGAIN: there is room again, else how sending ends. */
-static int block(struct sock_conn *c, int fd)
+/* Writes filler into P. 0, or how sending ends. */
+static int fill_p(struct sock_conn *c, int fd)
 {
 	static const char filler[HOST_FILLER];
 	ssize_t r;
+	int e;
 
-	if (!atomic_load(&c->meta->tx_blocked)) {
-		atomic_store(&c->meta->tx_blocked, 1);
-		atomic_thread_fence(memory_order_seq_cst);
-		if (tx_room(c)) {
-			atomic_store(&c->meta->tx_blocked, 0);
-			return EAGAIN;
-		}
-		atomic_fetch_add(&c->meta->filler_written, HOST_FILLER);
-		r = sys_send(fd, filler, sizeof(filler), MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (r < HOST_FILLER)
-			atomic_fetch_sub(&c->meta->filler_written, HOST_FILLER - (r < 0 ? 0 : r));
-		if (r < 0 && errno != EAGAIN && errno != EINTR) {
-			int e = tx_end(c);
-
-			if (!e && sock_hung_up(fd)) {
-				atomic_store(&c->told, true);
-				e = ECONNRESET;
-			}
-			return e ? e : EPIPE;
-		}
-		atomic_thread_fence(memory_order_seq_cst);
-		if (!atomic_load(&c->meta->tx_blocked))
-			sock_kick(c);
+	atomic_fetch_add(&c->meta->filler_written, HOST_FILLER);
+	r = sys_send(fd, filler, sizeof(filler), MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (r < HOST_FILLER)
+		atomic_fetch_sub(&c->meta->filler_written, HOST_FILLER - (r < 0 ? 0 : r));
+	if (r >= 0 || errno == EAGAIN || errno == EINTR)
+		return 0;
+	e = tx_end(c);
+	if (!e && sock_hung_up(fd)) {
+		atomic_store(&c->told, true);
+		e = ECONNRESET;
 	}
+	return e ? e : EPIPE;
+}
+
+/*
+ * No room: makes P unwritable. 0: it is, EAGAIN: there is room again, else how sending ends.
+ *
+ * When this returns 0 there is filler in P that taghostd has not taken out yet: taking it out is
+ * what makes the edge. Filler of an earlier time does as well as new one; but when that
+ * one is gone, the descriptor was writable a moment ago whatever tx_blocked says, and needs
+ * filler again.
+ */
+static int block(struct sock_conn *c, int fd)
+{
+	bool was = atomic_exchange(&c->meta->tx_blocked, 1);
+	int e;
+
+	atomic_thread_fence(memory_order_seq_cst);
+	if (tx_room(c)) {
+		if (!was)
+			atomic_store(&c->meta->tx_blocked, 0);
+		return EAGAIN;
+	}
+	if (atomic_load(&c->meta->filler_written) == atomic_load(&c->meta->filler_drained)) {
+		e = fill_p(c, fd);
+		if (e)
+			return e;
+	}
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!atomic_load(&c->meta->tx_blocked))
+		sock_kick(c);
 	return 0;
 }
 

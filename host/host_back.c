@@ -92,8 +92,10 @@ static void inject_ring(struct host_conn *c, uint64_t from, uint64_t to)
 
 static void finish(struct host_conn *c)
 {
-	if ((c->last.flags & IB_GL_RX_FIN) && !c->rx_fin)
+	if ((c->last.flags & IB_GL_RX_FIN) && !c->rx_fin) {
+		host_kernel_fin(c);
 		host_wake_eof(c);
+	}
 	make_map(c);
 	host_kernel_ack(c, c->k_snd, c->last.snd_wnd);
 	for (uint32_t i = 0; !c->rx_fin && i < c->last.n_ooo; i++)

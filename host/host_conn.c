@@ -94,7 +94,7 @@ static void conn_timer(struct ev_loop *loop, ev_timer *w, int revents)
 		host_takeover_timer(c);
 		return;
 	case HOST_S_ACCEL:
-		host_wake_event(c);
+		host_wake_abort(c);
 		return;
 	case HOST_S_BACK:
 		host_back_timer(c);
@@ -105,6 +105,11 @@ static void conn_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	default:
 		return;
 	}
+}
+
+static void conn_look(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	host_wake_event(w->data);
 }
 
 static void conn_kernel(struct ev_loop *loop, ev_io *w, int revents)
@@ -175,7 +180,8 @@ struct host_conn *host_conn_new(struct host *h, struct host_flow *f, int kfd,
 	STAILQ_INIT(&c->out);
 	ev_timer_init(&c->timer, conn_timer, 0., 0.);
 	ev_io_init(&c->kio, conn_kernel, kfd, EV_READ);
-	c->timer.data = c->kio.data = c;
+	ev_timer_init(&c->look, conn_look, 0., 0.);
+	c->timer.data = c->kio.data = c->look.data = c;
 	conn_slot(c, a, slot);
 	LIST_INSERT_HEAD(&h->conns.list, c, link);
 	h->conns.n++;
@@ -208,6 +214,7 @@ void host_conn_free(struct host_conn *c)
 
 	host_conn_unlink(c);
 	ev_timer_stop(h->loop, &c->timer);
+	ev_timer_stop(h->loop, &c->look);
 	ev_io_stop(h->loop, &c->kio);
 	conn_forget_kept(&c->in);
 	conn_forget_kept(&c->out);
@@ -414,8 +421,10 @@ static void conn_cursor(struct host_worker *w, uint8_t mid, const struct ib_curs
 		return;
 	}
 	host_wake_reader(c);
-	if (c->state == HOST_S_ACCEL && (be32toh(m->flags) & IB_GL_RX_FIN))
+	if (c->state == HOST_S_ACCEL && (be32toh(m->flags) & IB_GL_RX_FIN) && !c->rx_fin) {
+		host_kernel_fin(c);
 		host_wake_eof(c);
+	}
 }
 
 void host_conn_msg(struct host_worker *w, uint8_t mid, const void *entries, int n)
@@ -482,9 +491,8 @@ void host_conn_age(struct host *h)
 
 	for (c = LIST_FIRST(&h->conns.list); c; c = next) {
 		next = LIST_NEXT(c, link);
-		if (c->state == HOST_S_DEAD) {
-			if (c->tries++ && host_wake_gone(c))
-				host_conn_free(c);
+		if (c->state == HOST_S_DEAD || (c->marked && !c->p_gone)) {
+			host_wake_event(c);
 		} else if (c->state == HOST_S_PUMP && c->p_gone &&
 			   now > c->progress + ORPHAN_TIME) {
 			host_pump_end(c, true);

@@ -74,6 +74,7 @@ struct host_conn {
 	struct host_ipc_client *client; /* waits for the reply, NULL: gone or answered */
 	uint32_t have_arena;		/* as the program said in its request */
 	ev_timer timer;			/* takeover timeout, or retry of the state */
+	ev_timer look;			/* looks at D once more */
 	ev_io kio;			/* kernel's socket, pumped */
 	uint64_t rx_cons;		/* last valid value the program stored */
 	uint64_t tx_prod;		/* last valid value the program stored */
@@ -84,8 +85,10 @@ struct host_conn {
 	enum ib_reason why;		/* why it came or comes back */
 	bool rx_fin;			/* the client's FIN is accepted, the kernel has it */
 	bool unmarked;			/* unmarked bytes wait at D */
+	bool marked;			/* bytes that the program never takes lie in P's queue */
 	bool p_shut;			/* the program shut its sending side */
 	bool p_gone;			/* the program closed */
+	bool p_reset;			/* it closed with SO_LINGER 0 */
 	bool aborting;			/* ABORT or unread data: the end will be a RST */
 	bool failed;			/* came back without the gateway's help */
 	bool k_fin;			/* shutdown(SHUT_WR) done on the kernel's socket */
@@ -94,6 +97,7 @@ struct host_conn {
 	bool k_still;			/* the kernel's send queue is empty, its window shut */
 	struct ib_gw_line last;		/* final gateway line, checked */
 	unsigned int tries;		/* of the state's timer */
+	unsigned int looks;		/* of the timer that looks at D again */
 	uint64_t p_rx_prod;		/* pumped: our gateway-line cursors */
 	uint64_t p_tx_acked;
 	double progress; /* time of the last byte moved after the program had closed */
@@ -174,6 +178,8 @@ void host_takeover_keep(struct host_conn *c, bool in, const uint8_t *frame, uint
 /* host_wake.c */
 /** Bytes or the end of them are there for the program. */
 void host_wake_reader(struct host_conn *c);
+/** Accelerated: asks the gateway to stop at once; a RST will follow. */
+void host_wake_abort(struct host_conn *c);
 /** Room came in the send ring. */
 void host_wake_writer(struct host_conn *c);
 /** The client's side has ended: end of file for the program. */

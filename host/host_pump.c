@@ -66,11 +66,8 @@ static ssize_t pump_rx(struct host_conn *c)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (done == 0) {
 		c->k_eof = true;
-		if (!c->rx_fin) {
-			c->rx_fin = true;
-			atomic_store(&c->meta->rx_eof, 1);
-			shutdown(c->dfd, SHUT_WR);
-		}
+		if (!c->rx_fin)
+			host_wake_eof(c);
 	}
 	c->p_rx_prod += (uint64_t)done;
 	return done;
@@ -110,7 +107,7 @@ static bool finish(struct host_conn *c)
 {
 	bool drained = c->tx_prod == c->p_tx_acked && !c->unmarked;
 
-	if (c->p_gone && c->p_rx_prod != c->rx_cons) {
+	if (c->p_gone && (c->p_reset || c->p_rx_prod != c->rx_cons)) {
 		host_pump_end(c, true);
 		return true;
 	}

@@ -15,6 +15,9 @@
 
 #define FILLER_MAX (1u << 20) /* more than a program can have in flight */
 #define LOCK_RETRY 0.001      /* seconds until the program's lock is tried again */
+#define GONE_RETRY 0.002      /* seconds until a closed P has given its queue back */
+#define RESET_TIME 0.2	      /* seconds for what was sent before a close with SO_LINGER 0 */
+#define MARK_LEN   256	      /* bytes; many more than a reader takes for readiness */
 
 static uint64_t rx_prod(const struct host_conn *c)
 {
@@ -32,18 +35,21 @@ static ssize_t wake_recv(int fd, void *buf, size_t n)
 	return got;
 }
 
+void host_wake_abort(struct host_conn *c)
+{
+	if (c->state != HOST_S_ACCEL || c->aborting)
+		return;
+	c->aborting = true;
+	host_count(&c->h->count, HOST_C_ABORTS);
+	host_conn_ctl(c, IB_MID_ABORT, IB_R_CLOSE);
+}
+
 void host_wake_reader(struct host_conn *c)
 {
-	struct host *h = c->h;
-
 	if (!host_conn_cursors(c) || rx_prod(c) == c->rx_cons)
 		return;
 	if (c->p_gone) { /* nobody will ever read this: RFC 9293 3.6.1, as a kernel would */
-		if (c->state == HOST_S_ACCEL && !c->aborting) {
-			c->aborting = true;
-			host_count(&h->count, HOST_C_ABORTS);
-			host_conn_ctl(c, IB_MID_ABORT, IB_R_CLOSE);
-		}
+		host_wake_abort(c);
 		return;
 	}
 	if (atomic_exchange(&c->meta->rx_signaled, 1) == 0 &&
@@ -90,13 +96,24 @@ void host_wake_writer(struct host_conn *c)
 	filler_drain(c);
 }
 
+/*
+ * Once both directions of the pair are shut, D looks the same whether P lives or not. So before we
+ * shut ours, P's queue gets bytes that stay there: as long as they count as ours (SIOCOUTQ), P
+ * is open. They do no harm, since P is readable from now on.
+ */
+static void wake_mark(struct host_conn *c)
+{
+	static const char mark[MARK_LEN];
+
+	atomic_store(&c->meta->rx_signaled, 1);
+	c->marked = send(c->dfd, mark, sizeof(mark), MSG_DONTWAIT | MSG_NOSIGNAL) == MARK_LEN;
+}
+
 void host_wake_eof(struct host_conn *c)
 {
-	if (c->rx_fin)
-		return;
 	c->rx_fin = true;
-	host_kernel_fin(c);
 	atomic_store(&c->meta->rx_eof, 1);
+	wake_mark(c);
 	shutdown(c->dfd, SHUT_WR);
 }
 
@@ -115,19 +132,29 @@ void host_wake_dead(struct host_conn *c, int err)
 		host_conn_free(c);
 		return;
 	}
-	/* A byte that stays in P's queue tells us when P is closed (host_wake_gone()). */
-	if (atomic_exchange(&c->meta->rx_signaled, 1) == 0 &&
-	    send(c->dfd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		host_log(HOST_LOG_DEBUG, "connection %08x: readiness: %s", c->id, strerror(errno));
+	if (!c->marked)
+		wake_mark(c);
 	filler_drain(c);
 	shutdown(c->dfd, SHUT_RDWR);
 }
 
 bool host_wake_gone(const struct host_conn *c)
 {
+	struct pollfd p = {.fd = c->dfd, .events = POLLRDHUP};
 	int queued = 0;
 
-	return c->p_gone || ioctl(c->dfd, SIOCOUTQ, &queued) || queued == 0;
+	poll(&p, 1, 0);
+	if (c->p_gone || !(p.revents & POLLHUP))
+		return c->p_gone;
+	return !c->marked || ioctl(c->dfd, SIOCOUTQ, &queued) || queued == 0;
+}
+
+/* D is to be looked at again. */
+static void wake_again(struct host_conn *c, double after)
+{
+	ev_timer_stop(c->h->loop, &c->look);
+	ev_timer_set(&c->look, after, 0.);
+	ev_timer_start(c->h->loop, &c->look);
 }
 
 /* Takes the program's sending lock, without waiting. */
@@ -187,9 +214,7 @@ bool host_wake_unmarked(struct host_conn *c)
 	n = (size_t)queued;
 	c->unmarked = true;
 	if (!lock_tx(c)) {
-		ev_timer_stop(c->h->loop, &c->timer);
-		ev_timer_set(&c->timer, LOCK_RETRY, 0.);
-		ev_timer_start(c->h->loop, &c->timer);
+		wake_again(c, LOCK_RETRY);
 		return false;
 	}
 	moved = relay_some(c, n);
@@ -201,15 +226,30 @@ bool host_wake_unmarked(struct host_conn *c)
 	return true;
 }
 
+/* A close with SO_LINGER 0 is a reset (tcp(7)); what is not sent soon is thrown away. */
+static bool linger_reset(const struct host_conn *c)
+{
+	struct linger l = {0};
+	socklen_t len = sizeof(l);
+
+	return getsockopt(c->kfd, SOL_SOCKET, SO_LINGER, &l, &len) == 0 && l.l_onoff && !l.l_linger;
+}
+
 /* The program shut its sending side, or closed. */
 static void program_ended(struct host_conn *c, bool gone)
 {
 	c->p_shut = true;
 	c->p_gone |= gone;
+	c->p_reset |= gone && linger_reset(c);
 	c->flags |= IB_HL_TX_FIN | (c->p_gone ? IB_HL_CLOSED : 0);
 	c->progress = host_now(c->h);
 	atomic_store(&c->meta->wr_shut, 1);
 	__atomic_store_n(&c->hl->flags, c->flags, __ATOMIC_RELEASE);
+	if (c->p_reset && c->state == HOST_S_ACCEL) {
+		ev_timer_stop(c->h->loop, &c->timer);
+		ev_timer_set(&c->timer, RESET_TIME, 0.);
+		ev_timer_start(c->h->loop, &c->timer);
+	}
 }
 
 void host_wake_event(struct host_conn *c)
@@ -217,16 +257,25 @@ void host_wake_event(struct host_conn *c)
 	struct pollfd p = {.fd = c->dfd, .events = POLLIN | POLLRDHUP};
 	bool shut, gone;
 
-	if (c->state == HOST_S_FROZEN || c->state == HOST_S_CANCEL || c->state == HOST_S_DEAD)
+	if (c->state == HOST_S_DEAD) {
+		if (host_wake_gone(c))
+			host_conn_free(c);
+		else if (c->looks++ < 2)
+			wake_again(c, GONE_RETRY);
+		return;
+	}
+	if (c->state == HOST_S_FROZEN || c->state == HOST_S_CANCEL)
 		return;
 	/* What ended is looked at first: bytes written before the end are then in the queue. */
+	gone = host_wake_gone(c);
 	poll(&p, 1, 0);
-	gone = p.revents & POLLHUP;
-	shut = gone || (p.revents & POLLRDHUP);
+	shut = gone || (p.revents & (POLLRDHUP | POLLHUP));
 	if (!host_wake_unmarked(c) && !gone)
 		return;
 	if ((shut && !c->p_shut) || (gone && !c->p_gone))
 		program_ended(c, gone);
+	else if ((p.revents & POLLHUP) && !gone && c->looks++ < 2)
+		wake_again(c, GONE_RETRY);
 	host_conn_cursors(c);
 	if (c->state == HOST_S_PUMP) {
 		host_pump_run(c);

@@ -4,9 +4,12 @@
  * (transport timeout, 9.7.6.1.3).  They are tried again by polls of this process, and by the
  * helper thread at the RNR timer's or a short interval, until the queue pair's retry limit.
  */
+#include <sched.h>
+
 #include "soft.h"
 
 #define PATH_INTERVAL_NS 500000u
+#define YIELD_EVERY	 32
 #define NEVER		 UINT64_MAX
 
 /* RNR timer codes in units of 10 us (IBTA table 45). */
@@ -106,6 +109,16 @@ static bool stall_try(struct soft_qp *q)
 	return waits;
 }
 
+/* A poller found nothing to do for its stalled sends: on a busy machine the peer may be waiting for
+ * this very processor. */
+static void stall_polite(void)
+{
+	static _Thread_local uint32_t fruitless;
+
+	if (!(++fruitless % YIELD_EVERY))
+		sched_yield();
+}
+
 /*
  * Tries the stalled sends of @p: all of them for a poller, those that are due for the helper
  * thread (@timers).  Returns when the next one is due, or 0 if none waits.
@@ -132,6 +145,8 @@ uint64_t soft_stall_progress(struct soft_port *p, bool timers)
 		pp = &q->stall_link;
 	}
 	pthread_mutex_unlock(&p->stall_lock);
+	if (!timers && next)
+		stall_polite();
 	if (timers && next && next <= now)
 		next = now + PATH_INTERVAL_NS; /* its user held the lock */
 	return next;

@@ -52,8 +52,11 @@ err_close:
 
 void host_page_close(struct host_page *p)
 {
-	if (p->page && p->page != MAP_FAILED)
+	if (p->page && p->page != MAP_FAILED) {
+		/* Programs keep their mapping: let them ask, and find our successor. */
+		p->page->gateway_up = 1;
 		munmap(p->page, sizeof(*p->page));
+	}
 	if (p->memfd > 0)
 		close(p->memfd);
 	if (p->ro_fd > 0)
@@ -88,7 +91,8 @@ void host_page_update(struct host *h)
 			if (page_wants(h, &g->services[k]))
 				p->e[n++] = g->services[k];
 	}
-	p->n = n;
+	if (up) /* else the last known ones stay, and gateway_up says not to ask */
+		p->n = n;
 	p->gateway_up = up && !h->stopping && h->conf.max_accel > 0;
 	atomic_thread_fence(memory_order_seq_cst);
 	atomic_fetch_add_explicit(&p->seq, 1, memory_order_relaxed);

@@ -87,7 +87,7 @@ void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 		c->alive_ms = tcp_ms(now);
 	dsack = c->sack_ok && tcp_sack_is_dsack(seg);
 	if (dsack)
-		c->stats.dsacks++;
+		tcp_recovery_dsack(c);
 	if (acked) {
 		deflate(c, acked);
 		advance_una(c, seg->ack, now);
@@ -112,5 +112,7 @@ void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 		if (!acked || !tcp_recovery_spurious(c, seg))
 			tcp_recovery_ack(c, acked, delivered, dup, now);
 	}
+	if (acked && c->timer == TCP_T_REO)
+		tcp_timer_set(c, TCP_T_NONE, TCP_NEVER); /* another hole, another wait */
 	restart_timer(c, acked || (dup && c->sack_ok && c->recovery == TCP_R_OPEN), now);
 }

@@ -104,6 +104,7 @@ struct tcp_conn {
 	bool undo_ok : 1;	  /* undo_* hold the state before the reduction */
 	bool rtt_timing : 1;	  /* rtt_seq is being timed */
 	bool new_recovery : 1;	  /* fast recovery has not retransmitted its first segment */
+	bool hs_end_valid : 1;	  /* HyStart++'s first round has begun */
 	bool epoch_valid : 1;	  /* CUBIC's epoch has begun */
 
 	/* Sender: tcp_output.c, tcp_window.c */
@@ -158,6 +159,12 @@ struct tcp_conn {
 	uint32_t cwnd_prior;  /* cwnd at the last reduction */
 	uint32_t epoch_ms;    /* start of the epoch */
 	uint32_t k_ms;	      /* K: time from epoch to w_max */
+	uint32_t hs_end;      /* HyStart++: end of the round */
+	uint16_t hs_last_ms;  /* smallest RTT of the round before, UINT16_MAX: none */
+	uint16_t hs_cur_ms;   /* smallest RTT of this round, UINT16_MAX: none */
+	uint16_t hs_base_ms;  /* RTT that began conservative slow start */
+	uint8_t hs_count;     /* samples of this round, saturating */
+	uint8_t hs_css;	      /* rounds of conservative slow start, 0: not in it */
 
 	/* Round-trip time: tcp_rtt.c */
 	uint32_t srtt_us;   /* (readable) smoothed RTT, 0: not measured */

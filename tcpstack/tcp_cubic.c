@@ -128,7 +128,7 @@ void tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint64_t now)
 	if (c->cwnd < c->ssthresh) {
 		uint32_t step = tcp_min(acked, c->ssthresh - c->cwnd);
 
-		c->cwnd += step;
+		c->cwnd += tcp_hystart_growth(c, step);
 		acked -= step;
 	}
 	if (acked)

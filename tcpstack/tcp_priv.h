@@ -134,7 +134,8 @@ void tcp_recovery_loss(struct tcp_conn *c, uint64_t now); /* a timeout: everythi
 void tcp_recovery_mark(struct tcp_conn *c,
 		       uint32_t high); /* the segment at snd_una was sent again by now */
 void tcp_recovery_retx(struct tcp_conn *c, uint32_t seq, uint32_t end, uint64_t now);
-void tcp_recovery_reo(struct tcp_conn *c); /* the reordering timer ran out */
+void tcp_recovery_dsack(struct tcp_conn *c); /* the client reported a duplicate */
+void tcp_recovery_reo(struct tcp_conn *c);   /* the reordering timer ran out */
 
 /* tcp_cubic.c */
 void tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint64_t now); /* grows cwnd */
@@ -142,6 +143,10 @@ void tcp_cc_reduce(struct tcp_conn *c);		    /* ssthresh and w_max for a congest
 void tcp_cc_idle(struct tcp_conn *c, uint64_t now); /* restart after idling, RFC 5681 4.1 */
 uint32_t tcp_cc_initial(const struct tcp_conn *c);  /* RFC 6928 */
 uint32_t tcp_cbrt(uint64_t x);			    /* floor of the cube root */
+
+/* tcp_hystart.c */
+void tcp_hystart_rtt(struct tcp_conn *c, uint32_t ms);		       /* one RTT sample */
+uint32_t tcp_hystart_growth(const struct tcp_conn *c, uint32_t acked); /* of cwnd, slow start */
 
 /* tcp_rtt.c */
 void tcp_rtt_sample(struct tcp_conn *c, uint32_t us);

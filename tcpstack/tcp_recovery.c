@@ -198,6 +198,14 @@ void tcp_recovery_ack(struct tcp_conn *c, uint32_t acked, uint32_t delivered, bo
 	}
 }
 
+void tcp_recovery_dsack(struct tcp_conn *c)
+{
+	c->stats.dsacks++;
+	/* The network may duplicate as well: what was not retransmitted tells nothing. */
+	if (c->stats.retx_segs && c->reo_mult < TCP_REO_MULT_MAX)
+		c->reo_mult++;
+}
+
 void tcp_recovery_reo(struct tcp_conn *c)
 {
 	if (c->recovery != TCP_R_OPEN || !c->n_sacked)

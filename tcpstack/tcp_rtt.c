@@ -29,22 +29,32 @@ void tcp_rtt_sample(struct tcp_conn *c, uint32_t us)
 	c->srtt_us = tcp_max(c->srtt_us, 1);
 }
 
+/* RTT in milliseconds by the echoed timestamp. Returns false when there is none to believe. */
+static bool echoed(const struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now, uint32_t *ms)
+{
+	if (!c->ts_ok || !seg->has_ts || !seg->tsecr)
+		return false;
+	*ms = tcp_tsval(c, now) - seg->tsecr;
+	return *ms <= RTT_MAX_US / 1000;
+}
+
 void tcp_rtt_in(struct tcp_conn *c, const struct tcp_seg *seg, bool advanced, uint64_t now)
 {
+	bool timed = c->rtt_timing && tcp_leq(c->rtt_seq, c->snd_una);
+	uint32_t ms, us = (uint32_t)now - c->rtt_us;
+
 	if (!advanced)
 		return;
-	if (c->rtt_timing) {
-		if (tcp_leq(c->rtt_seq, c->snd_una)) {
-			c->rtt_timing = false;
-			tcp_rtt_sample(c, (uint32_t)now - c->rtt_us);
-		}
-		return;
-	}
-	if (c->ts_ok && seg->has_ts && seg->tsecr) {
-		uint32_t ms = tcp_tsval(c, now) - seg->tsecr;
-
-		if (ms <= RTT_MAX_US / 1000)
+	if (echoed(c, seg, now, &ms)) {
+		if (!c->rtt_timing)
 			tcp_rtt_sample(c, tcp_max(ms, 1) * 1000);
+		tcp_hystart_rtt(c, ms);
+	} else if (timed) {
+		tcp_hystart_rtt(c, tcp_min(us / 1000, RTT_MAX_US / 1000));
+	}
+	if (timed) {
+		c->rtt_timing = false;
+		tcp_rtt_sample(c, us);
 	}
 }
 

@@ -87,6 +87,9 @@ void tcp_sack_lost(struct tcp_conn *c)
 {
 	uint32_t bytes = 0, count = 0, thresh = TCP_DUP_THRESH * c->reo_mult;
 
+	/* On a path that reorders only time tells (RFC 8985 section 6.2 step 4). */
+	if (c->reo_mult > 1 && c->recovery == TCP_R_OPEN)
+		return;
 	for (unsigned int i = c->n_sacked; i-- > 0;) {
 		bytes += c->sacked[i].end - c->sacked[i].start;
 		count++;

@@ -130,7 +130,7 @@ static int op_want(struct tcp_conn *c, uint32_t seq, uint32_t len, bool retx)
 }
 
 /* Delivers one segment to the other end, or not. */
-static void to_link(struct sim_end *e, const struct tcp_seg *seg)
+void sim_link(struct sim_end *e, const struct tcp_seg *seg)
 {
 	struct sim *s = e->sim;
 	struct sim_ev ev = {.kind = EV_SEG, .end = !e->id, .seg = *seg, .at = s->now};
@@ -217,7 +217,7 @@ static int op_emit(struct tcp_conn *c, const struct tcp_emit *em)
 		seg.flags = em->flags;
 		if (off < em->len)
 			seg.flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
-		to_link(e, &seg);
+		sim_link(e, &seg);
 	} while (off < em->len);
 	if (s->o.evict && em->len)
 		memset(e->ready + (em->seq - e->isn), 0, em->len);
@@ -236,8 +236,10 @@ static void op_acked(struct tcp_conn *c, uint32_t una)
 	uint32_t off = una - e->isn;
 
 	assert_true(off >= e->acked && off <= e->produced);
+	if (e->sim->o.ideal)
+		assert_true(off <= e->sim->e[1].ideal.nxt);
 	/* What the client acknowledged is in its memory: nothing was invented on the way. */
-	if (off > e->acked)
+	if (off > e->acked && !e->sim->o.ideal)
 		assert_null(memchr(e->sim->e[!e->id].placed + e->acked, 0, off - e->acked));
 	e->acked = off;
 }
@@ -299,6 +301,7 @@ static void start_end(struct sim *s, int i)
 	e->edge_max = e->isn + wnd;
 	e->my_edge = st.rcv_edge;
 	assert_int_equal(tcp_import(&e->c, &s->cfg, &sim_ops, &st, s->now), 0);
+	e->ideal.t_ack = TCP_NEVER;
 	push(s, &(struct sim_ev){.at = s->now, .kind = EV_PRODUCE, .end = i});
 }
 
@@ -383,6 +386,10 @@ static void dispatch(struct sim *s, const struct sim_ev *ev)
 
 	switch (ev->kind) {
 	case EV_SEG:
+		if (s->o.ideal && e->id == 1) {
+			sim_ideal_input(e, &ev->seg);
+			return;
+		}
 		ev_seg(s, e, ev);
 		break;
 	case EV_READY:
@@ -399,6 +406,8 @@ static void dispatch(struct sim *s, const struct sim_ev *ev)
 		tcp_room(&e->c, e->peer_isn + e->consumed + s->o.ring, s->now);
 		break;
 	case EV_PRODUCE:
+		if (s->o.ideal && e->id == 1)
+			return;
 		ev_produce(s, e);
 		break;
 	case EV_SENT:
@@ -415,7 +424,8 @@ static bool step(struct sim *s, uint64_t until)
 	int who = -1;
 
 	for (int i = 0; i < 2; i++) {
-		uint64_t d = tcp_deadline(&s->e[i].c);
+		bool ideal = s->o.ideal && i == 1;
+		uint64_t d = ideal ? s->e[i].ideal.t_ack : tcp_deadline(&s->e[i].c);
 
 		if (d < at) {
 			at = d;
@@ -426,7 +436,9 @@ static bool step(struct sim *s, uint64_t until)
 		return false;
 	if (at > s->now)
 		s->now = at;
-	if (who >= 0) {
+	if (who == 1 && s->o.ideal) {
+		sim_ideal_timer(&s->e[1]);
+	} else if (who >= 0) {
 		tcp_timer(&s->e[who].c, s->now);
 		assert_true(tcp_deadline(&s->e[who].c) > s->now);
 		tcp_output(&s->e[who].c, s->now);
@@ -443,11 +455,15 @@ static bool arrived(struct sim *s, int i)
 	struct sim_end *from = &s->e[i], *to = &s->e[!i];
 	uint32_t n = s->o.bytes[i];
 
+	if (s->o.ideal && i == 1)
+		return true;
+	if (s->o.ideal)
+		to->placed_nxt = to->ideal.nxt + to->ideal.fin;
 	if (from->produced < n || to->placed_nxt < n + s->o.fin || from->acked < n)
 		return false;
 	if (!to->done_at)
 		to->done_at = s->now;
-	return !s->o.fin || from->c.state == TCP_S_CLOSED || from->c.state == TCP_S_TIME_WAIT;
+	return !s->o.fin || from->c.state == TCP_S_CLOSED || s->o.ideal || from->c.state == TCP_S_TIME_WAIT;
 }
 
 bool sim_run(struct sim *s, uint64_t limit)

@@ -47,6 +47,18 @@ struct sim_opts {
 	uint32_t isn[2];      /* first sequence number of each end */
 	uint32_t bytes[2];    /* each end's stream */
 	bool fin;	      /* both ends close after their stream */
+	bool ideal;		/* end 1 is a receiver without limits (tcp_ideal.c), sends nothing */
+};
+
+/** A receiver as a full-size operating system has it: any number of holes. */
+struct sim_ideal {
+	uint32_t nxt;		  /* offset: received without a gap */
+	struct tcp_range run[1024]; /* runs beyond it, the most recently changed first */
+	unsigned int n_run;
+	uint32_t unacked; /* segments since the last ACK */
+	uint32_t ts_recent;
+	uint64_t t_ack; /* delayed ACK */
+	bool fin;
 };
 
 struct sim_end {
@@ -69,6 +81,7 @@ struct sim_end {
 	uint64_t done_at;    /* when everything arrived, 0: not yet */
 	unsigned int events[TCP_E_COUNT];
 	unsigned int max_want_out; /* statistics */
+	struct sim_ideal ideal;	   /* see sim_opts.ideal */
 	bool fin_seen;		   /* the other end's FIN was accepted */
 };
 
@@ -101,6 +114,15 @@ void sim_until(struct sim *s, uint64_t until);
 
 /** Frees what sim_init() allocated. */
 void sim_fini(struct sim *s);
+
+/** Puts one segment on the link of end e. */
+void sim_link(struct sim_end *e, const struct tcp_seg *seg);
+
+/** One segment arrives at the ideal receiver e; it answers by sim_link(). */
+void sim_ideal_input(struct sim_end *e, const struct tcp_seg *seg);
+
+/** The delayed ACK of the ideal receiver is due. */
+void sim_ideal_timer(struct sim_end *e);
 
 /** Pseudo-random number below n. */
 uint32_t sim_rand(struct sim *s, uint32_t n);

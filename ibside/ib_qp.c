@@ -15,7 +15,7 @@
 #include <sys/random.h>
 
 #define RC_TIMEOUT	 14  /* local ACK timeout: 4.096 us * 2^14 = 67 ms */
-#define RC_RETRY	 7   /* transport retries */
+#define RC_RETRY	 6   /* transport retries; soft-RoCE takes 7 for "without limit" */
 #define RC_RNR_RETRY	 7   /* without limit */
 #define RC_MIN_RNR_TIMER 12  /* 0.64 ms */
 #define INLINE_WISH	 192 /* a gateway line; asked for, not needed */

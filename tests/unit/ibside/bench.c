@@ -14,6 +14,8 @@
 struct ib_dev bench_dev;
 struct end a, b;
 
+static struct ib_dev dev_b; /* TAG_IB_DEVICE_B */
+
 static char dir[] = "/tmp/ibside-test-XXXXXX";
 static bool have_dir;
 
@@ -24,17 +26,30 @@ int bench_dir(void)
 	return have_dir ? 0 : -1;
 }
 
-int bench_open(void **state)
+void bench_other_process(void)
+{
+	if (getenv("TAG_IB_DEVICE_B"))
+		setenv("TAG_IB_DEVICE", getenv("TAG_IB_DEVICE_B"), 1);
+	unsetenv("TAG_IB_DEVICE_B");
+}
+
+static int open_dev(struct ib_dev *d, const char *name)
 {
 	char err[IB_ERRLEN];
+	int rc = ib_dev_open(d, name, 1, atoi(getenv("TAG_IB_GID_INDEX") ?: "0"), err);
 
-	if (bench_dir())
-		return -1;
-	if (ib_dev_open(&bench_dev, getenv("TAG_IB_DEVICE") ?: "soft0", 1, 0, err)) {
+	if (rc)
 		fprintf(stderr, "%s\n", err);
+	return rc;
+}
+
+int bench_open(void **state)
+{
+	const char *other = getenv("TAG_IB_DEVICE_B");
+
+	if (bench_dir() || open_dev(&bench_dev, getenv("TAG_IB_DEVICE") ?: "soft0"))
 		return -1;
-	}
-	return 0;
+	return other ? open_dev(&dev_b, other) : 0;
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
@@ -45,18 +60,20 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 int bench_close(void **state)
 {
 	ib_dev_close(&bench_dev);
+	ib_dev_close(&dev_b);
 	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	return 0;
 }
 
-static int end_open(struct end *e)
+static int end_open(struct end *e, struct ib_dev *dev)
 {
 	int rc;
 
 	memset(e, 0, sizeof(*e));
-	rc = ib_cq_open(&e->cq, &bench_dev, 4096, true);
+	e->dev = dev;
+	rc = ib_cq_open(&e->cq, dev, 4096, true);
 	if (!rc)
-		rc = ib_mem_alloc(&e->mem, &bench_dev, BENCH_MEM,
+		rc = ib_mem_alloc(&e->mem, dev, BENCH_MEM,
 				  IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ |
 					  IBV_ACCESS_REMOTE_WRITE);
 	return rc;
@@ -64,7 +81,7 @@ static int end_open(struct end *e)
 
 int ends_open(void **state)
 {
-	return end_open(&a) || end_open(&b);
+	return end_open(&a, &bench_dev) || end_open(&b, dev_b.ctx ? &dev_b : &bench_dev);
 }
 
 static void end_close(struct end *e)

@@ -10,6 +10,7 @@
 
 /** One end: a completion queue, and memory the other end may read and write. */
 struct end {
+	struct ib_dev *dev; /* bench_dev, or for b another one if there is */
 	struct ib_cq cq;
 	struct ib_mem mem;	  /* BENCH_MEM bytes */
 	struct ib_qp qp;	  /* for tests of queue pairs */
@@ -24,12 +25,19 @@ struct end {
 
 #define BENCH_MEM (1u << 20)
 
+/*
+ * The devices are named by the environment: TAG_IB_DEVICE (soft0), TAG_IB_GID_INDEX (0), and
+ * TAG_IB_DEVICE_B for end b and for the other process, so that everything crosses a link.
+ */
+
 /** The device, and the two ends. */
 extern struct ib_dev bench_dev;
 extern struct end a, b;
 
 /** Makes the directory of a private software fabric; by bench_open() if not called before. */
 int bench_dir(void);
+/** The other process uses the device of end b as its only one; before bench_open(). */
+void bench_other_process(void);
 /** Group fixtures: the fabric and its device. No device is an error. */
 int bench_open(void **state);
 int bench_close(void **state);

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -19,10 +20,8 @@ static void pair(uint32_t sq, uint32_t rq)
 {
 	struct ib_addr aa, ab;
 
-	assert_int_equal(
-		ib_qp_open(&a.qp, &bench_dev, &a.cq, IBV_QPT_RC, sq, rq, &bench_qp_ops, &a), 0);
-	assert_int_equal(
-		ib_qp_open(&b.qp, &bench_dev, &b.cq, IBV_QPT_RC, sq, rq, &bench_qp_ops, &b), 0);
+	assert_int_equal(ib_qp_open(&a.qp, a.dev, &a.cq, IBV_QPT_RC, sq, rq, &bench_qp_ops, &a), 0);
+	assert_int_equal(ib_qp_open(&b.qp, b.dev, &b.cq, IBV_QPT_RC, sq, rq, &bench_qp_ops, &b), 0);
 	ib_qp_addr(&a.qp, &aa);
 	ib_qp_addr(&b.qp, &ab);
 	assert_int_equal(ib_qp_connect(&a.qp, &ab), 0);
@@ -60,25 +59,24 @@ static void limits_come_from_the_device(void **state)
 	assert_in_range(bench_dev.mtu, 256, 4096);
 	assert_in_range(bench_dev.max_sge, 1, 16);
 	assert_int_equal(ib_cq_open(&q, &bench_dev, bench_dev.attr.max_cqe + 1, false), EINVAL);
-	assert_int_equal(ib_qp_open(&qp, &bench_dev, &a.cq, IBV_QPT_RC, bench_dev.attr.max_qp_wr, 1,
+	assert_int_equal(ib_qp_open(&qp, a.dev, &a.cq, IBV_QPT_RC, bench_dev.attr.max_qp_wr, 1,
 				    &bench_qp_ops, &a),
 			 EINVAL);
-	assert_int_equal(ib_qp_open(&qp, &bench_dev, &a.cq, IBV_QPT_RC, 0, 1, &bench_qp_ops, &a),
+	assert_int_equal(ib_qp_open(&qp, a.dev, &a.cq, IBV_QPT_RC, 0, 1, &bench_qp_ops, &a),
 			 EINVAL);
 }
 
 static void ud_carries_datagrams(void **state)
 {
-	struct ibv_sge sge[2] = {sge_of(&a, 0, 4), sge_of(&a, 1000, 1496)}, big;
+	uint32_t len = bench_dev.mtu < 1500 ? bench_dev.mtu : 1500;
+	struct ibv_sge sge[2] = {sge_of(&a, 0, 4), sge_of(&a, 1000, len - 4)}, big;
 	struct counted op;
 	struct ib_addr to;
 	struct ibv_ah *ah;
 
 	fill(&a);
-	assert_int_equal(ib_qp_open(&a.qp, &bench_dev, &a.cq, IBV_QPT_UD, 16, 4, &bench_qp_ops, &a),
-			 0);
-	assert_int_equal(ib_qp_open(&b.qp, &bench_dev, &b.cq, IBV_QPT_UD, 16, 4, &bench_qp_ops, &b),
-			 0);
+	assert_int_equal(ib_qp_open(&a.qp, a.dev, &a.cq, IBV_QPT_UD, 16, 4, &bench_qp_ops, &a), 0);
+	assert_int_equal(ib_qp_open(&b.qp, b.dev, &b.cq, IBV_QPT_UD, 16, 4, &bench_qp_ops, &b), 0);
 	assert_int_equal(ib_qp_recv(&b.qp, b.mem.addr, 2048, b.mem.mr->lkey, &b), 0);
 	ib_qp_addr(&b.qp, &to);
 	ah = ib_ah(&bench_dev, &to);
@@ -87,12 +85,12 @@ static void ud_carries_datagrams(void **state)
 	assert_true(poll_until(&b.received, 1));
 	assert_true(poll_until(&op.done, 1));
 	assert_int_equal(op.status, IBV_WC_SUCCESS);
-	assert_int_equal(b.last.byte_len, IB_GRH_LEN + 1500);
+	assert_int_equal(b.last.byte_len, IB_GRH_LEN + len);
 	assert_int_equal(b.last.src_qp, a.qp.qp->qp_num);
 	assert_ptr_equal(b.last_cookie, &b);
 	assert_memory_equal((uint8_t *)b.mem.addr + IB_GRH_LEN, a.mem.addr, 4);
 	assert_memory_equal((uint8_t *)b.mem.addr + IB_GRH_LEN + 4, (uint8_t *)a.mem.addr + 1000,
-			    1496);
+			    len - 4);
 	big = sge_of(&a, 0, bench_dev.mtu + 1);
 	assert_int_equal(ib_qp_send_ud(&a.qp, ah, to.qpn, &big, 1, NULL), EMSGSIZE);
 	/* Nobody posted a buffer: the datagram is lost, the sender does not care. */
@@ -208,21 +206,21 @@ static void victim_is_told(void **state)
 	struct ib_event e = {0};
 	struct pollfd pfd = {.events = POLLIN};
 
-	assert_int_equal(ib_dev_events(&bench_dev, &pfd.fd), 0);
-	while (ib_dev_event(&bench_dev, &e) == 0)
+	assert_int_equal(ib_dev_events(b.dev, &pfd.fd), 0);
+	while (ib_dev_event(b.dev, &e) == 0)
 		;
 	pair(4, 4);
 	assert_int_equal(ib_qp_write(&a.qp, &sge, 1, 4096, 0xdead, NULL), 0);
 	assert_true(poll_until(&a.deaths, 1));
 	assert_int_equal(poll(&pfd, 1, 5000), 1);
 	do {
-		assert_int_equal(ib_dev_event(&bench_dev, &e), 0);
+		assert_int_equal(ib_dev_event(b.dev, &e), 0);
 	} while (e.qpn != b.qp.qp->qp_num);
 	assert_int_equal(e.type, IBV_EVENT_QP_ACCESS_ERR);
-	assert_non_null(strstr(e.text, bench_dev.name));
-	while (ib_dev_event(&bench_dev, &e) == 0)
+	assert_non_null(strstr(e.text, b.dev->name));
+	while (ib_dev_event(b.dev, &e) == 0)
 		;
-	assert_int_equal(ib_dev_event(&bench_dev, &e), EAGAIN);
+	assert_int_equal(ib_dev_event(b.dev, &e), EAGAIN);
 }
 
 static void forged_rkey(void **state)
@@ -244,7 +242,7 @@ static void read_without_the_right(void **state)
 {
 	struct ib_mem closed;
 
-	assert_int_equal(ib_mem_alloc(&closed, &bench_dev, 8192, IBV_ACCESS_LOCAL_WRITE), 0);
+	assert_int_equal(ib_mem_alloc(&closed, b.dev, 8192, IBV_ACCESS_LOCAL_WRITE), 0);
 	refused(true, (uintptr_t)closed.addr, closed.mr->rkey);
 	ib_mem_free(&closed);
 }
@@ -312,11 +310,11 @@ static void post_again(struct ib_op *op, enum ibv_wc_status status)
 static void done_may_post(void **state)
 {
 	struct again g = {.op.done = post_again, .left = 201};
-	int turns = 0;
+	time_t end = time(NULL) + 5;
 
 	pair(1, 1); /* one request at a time: done() finds the slot free */
 	post_again(&g.op, IBV_WC_SUCCESS);
-	while (g.left && ++turns < 100000)
+	while (g.left && time(NULL) <= end)
 		ib_cq_poll(&a.cq, 1);
 	assert_int_equal(g.left, 0);
 }

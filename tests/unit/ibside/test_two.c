@@ -155,8 +155,10 @@ int main(void)
 		return 1;
 	sock = sv[child == 0];
 	close(sv[child != 0]);
-	if (child == 0)
+	if (child == 0) {
+		bench_other_process();
 		run_child();
+	}
 	rc = cmocka_run_group_tests(tests, bench_open, bench_close);
 	if (child) {
 		kill(child, SIGKILL);

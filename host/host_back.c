@@ -143,7 +143,7 @@ void host_back_start(struct host_conn *c, enum ib_reason why, bool failed)
 		host_back_reset(c);
 		return;
 	}
-	if (failed && c->last.rcv_edge == 0) { /* the gateway never wrote the line */
+	if (!c->last.token) { /* the gateway never wrote the line */
 		c->last.rcv_edge = c->fz.rcv_edge;
 		c->last.snd_wnd = c->fz.snd_wnd;
 		c->last.ts_val = c->fz.ts_val;

@@ -305,12 +305,13 @@ void host_takeover_grant(struct host_conn *c, uint32_t token)
 	host_conn_link(c, token);
 	__atomic_store_n(&c->hl->token, token, __ATOMIC_RELEASE);
 	atomic_store(&c->meta->mode, HOST_M_ACCEL);
+	/* The gateway keeps bounced frames that overtake COMMIT, so it sees them in order. */
+	release_in(c, true);
+	release_out(c, false);
 	host_conn_ctl(c, IB_MID_COMMIT, IB_R_NONE);
 	host_flow_set_state(c->flow, HOST_F_COMMITTED);
 	host_conn_set_state(c, HOST_S_ACCEL);
 	host_count(&h->count, HOST_C_GRANTS);
-	release_out(c, false);
-	release_in(c, true);
 	host_kernel_settle(c);
 	answer(c);
 	host_wake_reader(c);

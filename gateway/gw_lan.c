@@ -77,6 +77,23 @@ static void no_server(struct gw_worker *w, struct gw_port *port, struct rte_mbuf
 		m);
 }
 
+/* True when the options of a native segment are sound; else it was dropped. */
+static bool options_ok(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
+		       const struct net_pkt *p)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+	struct tcp_seg seg;
+	enum net_perr e;
+
+	if (frame[p->l4_off + NET_TCP_DOFF] >> 4 == NET_TCP_HLEN / 4)
+		return true;
+	e = net_parse_tcp(frame, p, &seg);
+	if (e == NET_PERR_OK)
+		return true;
+	refused(w, port, m, p, e);
+	return false;
+}
+
 /* A sound IP frame for us. */
 static void ip_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
 		  const struct net_pkt *p)
@@ -97,7 +114,7 @@ static void ip_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
 	if (p->proto == NET_PROTO_TCP && p->l4_off && !p->fragment) {
 		if (frame[p->l4_off + NET_TCP_FLAGS] & FLOW_FLAGS)
 			gw_flows_flags(w, frame, p);
-		if (gw_accel_rx(w, port, m, p))
+		if (gw_accel_rx(w, port, m, p) || !options_ok(w, port, m, p))
 			return;
 	}
 	if (s)

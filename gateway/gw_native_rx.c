@@ -83,7 +83,6 @@ static void frame_from_host(struct gw_worker *w, struct gw_host *h, struct rte_m
 		return;
 	}
 	if (bounced) {
-		w->stats.bounced_frames++;
 		if (p.ethertype == NET_ETHERTYPE_ARP || !corr_native_owns(map, h->id, p.dst.b)) {
 			gw_event(w, GW_EV_SPOOFED_HOST, "server %s bounced a frame for %s",
 				 h->cfg->name, net_addr_str(&p.dst, text));

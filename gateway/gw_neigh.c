@@ -109,22 +109,28 @@ static void forget(struct gw_worker *w, struct neigh *e)
 	rte_hash_del_key(t->hash, &e->addr);
 }
 
-/* Makes room by forgetting somebody who is not in use. */
+/*
+ * Makes room: forgets somebody who is not in use, or anybody for whom nothing waits, since who is
+ * there will be learned again with the next frame.
+ */
 static bool evict(struct gw_worker *w)
 {
 	struct gw_neigh *t = w->neigh;
+	struct neigh *victim = NULL;
 
 	for (int i = 0; i < SCAN; i++) {
 		struct neigh *e = &t->e[t->hand++ % ENTRIES];
 
-		if (e->state != NEIGH_FREE && e->n_wait == 0 &&
-		    w->now_ms - e->used_ms > RECENT_MS) {
-			forget(w, e);
-			return true;
-		}
+		if (e->state == NEIGH_FREE || e->n_wait)
+			continue;
+		victim = e;
+		if (w->now_ms - e->used_ms > RECENT_MS)
+			break;
 	}
-	gw_event(w, GW_EV_NEIGH_FULL, "more than %u neighbours in use", ENTRIES);
-	return false;
+	gw_event(w, GW_EV_NEIGH_FULL, "more than %u addresses on the client LAN", ENTRIES);
+	if (victim)
+		forget(w, victim);
+	return victim != NULL;
 }
 
 /* A new entry, or NULL when the table is full of used ones. */

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_gw_config.c - the configuration file: what is read, and each error with its line.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/gw_config.h"
+#include "gateway/gw_log.h"
+
+static struct gw_cfg cfg;
+static char *errors; /* of the last load */
+
+/* Loads a text; the result, with *errors. */
+static int load(const char *text)
+{
+	char path[] = "/tmp/tagd-conf-XXXXXX";
+	int fd = mkstemp(path), rc;
+	size_t room;
+	FILE *err;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	free(errors);
+	err = open_memstream(&errors, &room);
+	rc = gw_config_load(path, &cfg, err);
+	fclose(err);
+	unlink(path);
+	return rc;
+}
+
+/* Loads a text that has exactly one error, in `line`, which mentions `what`. */
+static void check_error(const char *text, int line, const char *what)
+{
+	char where[16];
+
+	snprintf(where, sizeof(where), ":%d: ", line);
+	assert_int_equal(load(text), EINVAL);
+	if (!strstr(errors, where) || !strstr(errors, what) ||
+	    strchr(errors, '\n') != errors + strlen(errors) - 1)
+		fail_msg("wanted line %d and \"%s\" alone, got: %s", line, what, errors);
+}
+
+#define PORT   "[port \"p\"]\ndevice = d\naddress = 10.0.0.1/24, fd00::1/64\n"
+#define SERVER "[server \"s\"]\nkey = k\naddress = 10.0.0.11\n"
+
+static void everything_is_read(void **state)
+{
+	assert_int_equal(
+		load("# comment\n"
+		     "[gateway]\nname = g\nworkers = 3 ; three\nhost-timeout = 7\n"
+		     "max-accelerated = 2k\nlog-level = debug\n"
+		     "[fabric]\ndevice = soft1\nport = 2\ngid-index = 3\nlisten = /x\n" PORT
+		     "mtu = 9000\nnext-hop4 = 10.0.0.254\n" SERVER
+		     "address = fd00::11\n  10.0.0.12\n"
+		     "[service \"v\"]\naddress = 10.0.0.11\nport = 80\n"
+		     "accelerate = min-bytes\nmin-bytes = 1M\nmax-accelerated = none\n"
+		     "[service \"w\"]\naccelerate = off\n"),
+		0);
+	assert_string_equal(cfg.name, "g");
+	assert_int_equal(cfg.workers, 3);
+	assert_int_equal(cfg.host_timeout_ms, 7000);
+	assert_int_equal(cfg.max_accelerated, 2048);
+	assert_int_equal(cfg.log_level, GW_LOG_DEBUG);
+	assert_string_equal(cfg.device, "soft1");
+	assert_int_equal(cfg.dev_port, 2);
+	assert_int_equal(cfg.gid_index, 3);
+	assert_string_equal(cfg.listen, "/x");
+	assert_int_equal(cfg.port[0].n_addr, 2);
+	assert_int_equal(cfg.port[0].plen[1], 64);
+	assert_int_equal(cfg.port[0].mtu, 9000);
+	assert_int_equal(cfg.server[0].n_addr, 3);
+	assert_int_equal(cfg.n_service, 2);
+	assert_int_equal(cfg.service[0].accelerate, GW_ACCEL_MIN_BYTES);
+	assert_int_equal(cfg.service[0].min_bytes, 1 << 20);
+	assert_int_equal(cfg.service[0].max_accelerated, UINT32_MAX);
+	assert_int_equal(cfg.service[1].port, 0);
+	assert_int_equal(cfg.service[1].accelerate, GW_ACCEL_OFF);
+}
+
+static void defaults_are_set(void **state)
+{
+	assert_int_equal(load(PORT), 0);
+	assert_string_equal(cfg.name, "gw1");
+	assert_int_equal(cfg.workers, 1);
+	assert_int_equal(cfg.max_accelerated, 4096);
+	assert_int_equal(cfg.host_timeout_ms, 10000);
+	assert_string_equal(cfg.control, "/run/tag/tagd.sock");
+	assert_string_equal(cfg.listen, "/run/tag/fabric.sock");
+	assert_int_equal(cfg.port[0].mtu, 1500);
+}
+
+static void each_error_is_told(void **state)
+{
+	static const struct {
+		const char *text;
+		int line;
+		const char *what;
+	} cases[] = {
+		{"[gateway]\nwrokers = 1\n" PORT, 2, "unknown key"},
+		{"[gateway]\nworkers = 0\n" PORT, 2, "1 to 16"},
+		{"[gateway]\nworkers = 17\n" PORT, 2, "1 to 16"},
+		{"[gateway]\nworkers = -1\n" PORT, 2, "\"-1\""},
+		{"[gateway]\nworkers = 1x\n" PORT, 2, "\"1x\""},
+		{"[gateway]\nworkers = 99999999999999999999\n" PORT, 2, "1 to 16"},
+		{"[gateway]\nworkers = 1\nworkers = 1\n" PORT, 3, "second time"},
+		{"[gateway]\n[gateway]\n" PORT, 2, "duplicate"},
+		{"[gateway]\nnonsense\n" PORT, 2, "KEY = VALUE"},
+		{"[gateway\n" PORT, 1, "without ']'"},
+		{"[gateway \"x\"]\n" PORT, 1, "malformed"},
+		{"[gate]\n" PORT, 1, "unknown section"},
+		{"[port lan0]\n" PORT, 1, "malformed"},
+		{"[port \"a b\"]\n" PORT, 1, "malformed"},
+		{"name = x\n" PORT, 1, "outside"},
+		{"[gateway]\nname =\n" PORT, 2, "1 to 63"},
+		{"[gateway]\nlog-level = loud\n" PORT, 2, "warning"},
+		{PORT PORT, 4, "duplicate"},
+		{PORT "mtu = 100\n", 4, "1280 to 9000"},
+		{PORT "next-hop4 = fd00::2\n", 4, "IPv4"},
+		{PORT "next-hop6 = 10.0.0.2\n", 4, "IPv6"},
+		{PORT "address = 10.0.0.2\n", 4, "prefix"},
+		{PORT "address = 10.0.0.2/33\n", 4, "10.0.0.2/33"},
+		{PORT "address = fd00::2/129\n", 4, "fd00::2/129"},
+		{PORT "address = 224.0.0.1/8\n", 1, "unicast"},
+		{PORT "[port \"q\"]\ndevice = e\naddress = 10.0.0.1/24\n", 4, "each address once"},
+		{PORT "[port \"q\"]\naddress = 10.0.1.1/24\n", 5, "device"},
+		{PORT SERVER "[server \"t\"]\nkey = k\naddress = 10.0.0.11\n", 7,
+		 "each address once"},
+		{PORT "[server \"t\"]\nkey = k\naddress = 10.0.0.1\n", 4, "gateway's own"},
+		{PORT "[server \"t\"]\nkey = k\naddress = 10.0.9.1\n", 4, "subnet"},
+		{PORT "[server \"t\"]\naddress = 10.0.0.9\n", 5, "key"},
+		{PORT "[server \"t\"]\nkey = k\naddress = 10.0.0.9, nowhere\n", 6, "nowhere"},
+		{PORT "[service \"v\"]\nport = 65536\n", 5, "any"},
+		{PORT "[service \"v\"]\naccelerate = maybe\n", 5, "first-send"},
+		{PORT "[service \"v\"]\naddress = 10.0.0.77\n", 4, "no server's"},
+		{PORT "[service \"v\"]\n[service \"w\"]\n", 5, "each pair once"},
+		{"[gateway]\n", 1, "[port"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		check_error(cases[i].text, cases[i].line, cases[i].what);
+}
+
+static void all_errors_come_at_once(void **state)
+{
+	int lines = 0;
+
+	assert_int_equal(
+		load("[gateway]\nworkers = 0\nfoo = 1\njunk\n[bogus]\nx = 1\n" PORT "mtu = 1\n"),
+		EINVAL);
+	for (const char *p = errors; (p = strchr(p, '\n')); p++)
+		lines++;
+	assert_int_equal(lines, 5);
+}
+
+static void long_lines_are_refused(void **state)
+{
+	char text[1000] = PORT "mtu = ";
+	size_t n = strlen(text);
+
+	memset(text + n, '1', 600);
+	strcpy(text + n + 600, "\nmtu = 1500\n");
+	assert_int_equal(load(text), EINVAL);
+	assert_non_null(strstr(errors, ":4: "));
+}
+
+static void a_missing_file_is_named(void **state)
+{
+	assert_int_equal(gw_config_load("/nonexistent/tagd.conf", &cfg, stdout), EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(everything_is_read),	  cmocka_unit_test(defaults_are_set),
+		cmocka_unit_test(each_error_is_told),	  cmocka_unit_test(all_errors_come_at_once),
+		cmocka_unit_test(long_lines_are_refused), cmocka_unit_test(a_missing_file_is_named),
+	};
+	int rc = cmocka_run_group_tests(tests, NULL, NULL);
+
+	free(errors);
+	return rc;
+}

@@ -24,6 +24,7 @@ struct vma {
 	uint32_t maj, min; /* of the file's device */
 	bool shared;	   /* MAP_SHARED and writable */
 	bool mappable;	   /* a kind of file that peers may map */
+	bool writable;	   /* by this process; in range_find()'s answer: all of the range */
 };
 
 static bool vma_parse(const char *line, struct vma *v)
@@ -34,6 +35,7 @@ static bool vma_parse(const char *line, struct vma *v)
 	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64 " %n", &v->lo,
 		   &v->hi, perm, &v->off, &v->maj, &v->min, &v->ino, &at) < 7)
 		return false;
+	v->writable = perm[1] == 'w';
 	v->shared = perm[0] == 'r' && perm[1] == 'w' && perm[3] == 's';
 	v->mappable = !strncmp(line + at, "/memfd:", 7) || !strncmp(line + at, "/dev/shm/", 9) ||
 		      !strncmp(line + at, "/dev/hugepages", 14);
@@ -50,6 +52,8 @@ static int range_find(uint64_t addr, uint64_t len, struct vma *out)
 	char line[512];
 	int rc = 0;
 
+	memset(out, 0, sizeof(*out));
+	out->writable = true;
 	if (!f)
 		return ENOTSUP;
 	while (want < end && fgets(line, sizeof(line), f)) {
@@ -69,6 +73,7 @@ static int range_find(uint64_t addr, uint64_t len, struct vma *out)
 		} else if (v.ino != out->ino || v.off + (want - v.lo) != out->off + (want - addr)) {
 			rc = ENOTSUP;
 		}
+		out->writable = out->writable && v.writable;
 		if (!v.shared || !v.mappable || !v.ino)
 			rc = ENOTSUP;
 		want = v.hi;
@@ -77,12 +82,14 @@ static int range_find(uint64_t addr, uint64_t len, struct vma *out)
 	return want < end ? EFAULT : rc;
 }
 
-/* Whether all of [addr, addr+len) is mapped.  Returns 0 or EFAULT. */
-int soft_range_mapped(const void *addr, size_t len)
+/* Whether all of [addr, addr+len) is mapped, and writable if @write.  Returns 0 or EFAULT. */
+int soft_range_mapped(const void *addr, size_t len, bool write)
 {
 	struct vma v;
 	int rc = range_find((uintptr_t)addr, len, &v);
 
+	if (rc != EFAULT && write && !v.writable)
+		return EFAULT;
 	return rc == ENOTSUP ? 0 : rc;
 }
 

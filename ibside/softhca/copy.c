@@ -84,8 +84,10 @@ static int copy(struct soft_peer *peer, struct soft_vec *dst, struct soft_vec *s
 		return 0;
 	if (!soft_vec_mapped(out ? dst : src))
 		return copy_syscall(peer, dst, src, out);
-	copy_here(dst, src);
 	soft_count(peer->port->shm, bytes_mapped, len);
+	if (atomic_load_explicit(&peer->guard, memory_order_relaxed))
+		return soft_guarded(copy_here, dst, src);
+	copy_here(dst, src);
 	return 0;
 }
 

@@ -240,14 +240,17 @@ int soft_poll_cq(struct ibv_cq *cq, int n, struct ibv_wc *wc)
 	return got;
 }
 
-/* Asks for one event at the next completion. */
+/* Asks for one event at the next completion.  The stronger of two requests counts. */
 int soft_req_notify_cq(struct ibv_cq *cq, int solicited_only)
 {
-	struct soft_cq *c = soft_cq(cq);
+	_Atomic uint32_t *armed = &soft_cq(cq)->shm->armed;
+	uint32_t old = atomic_load(armed), want;
 
-	/* The stronger of two requests counts. */
-	if (!solicited_only || atomic_load(&c->shm->armed) == SOFT_ARM_NONE)
-		atomic_store(&c->shm->armed, solicited_only ? SOFT_ARM_SOLICITED : SOFT_ARM_ANY);
+	do {
+		want = solicited_only && (old & SOFT_ARM_MASK) != SOFT_ARM_ANY ? SOFT_ARM_SOLICITED
+									       : SOFT_ARM_ANY;
+		want |= (old & ~SOFT_ARM_MASK) + SOFT_ARM_MASK + 1;
+	} while (!atomic_compare_exchange_weak(armed, &old, want));
 	atomic_thread_fence(memory_order_seq_cst);
 	return 0;
 }

@@ -40,19 +40,45 @@ void soft_cq_repair(struct shm_port *s, struct shm_cq *q)
 	cq_commit(q, cqe_rq(s, e), e->rq_head, q->pushing - 1);
 }
 
-/* Sends the CQ's one event if it is armed for this completion. */
+/*
+ * Sends the CQ's one event if it is armed for this completion.  It is disarmed only after the
+ * event is out, so the death of this process in between costs a second event, not the first.  The
+ * arming's generation tells whether the owner has armed it anew meanwhile.
+ */
 static void cq_notify(struct soft_peer *peer, struct shm_cq *q, uint32_t idx, bool solicited)
 {
-	uint32_t armed;
+	uint32_t armed, mode;
 
 	atomic_thread_fence(memory_order_seq_cst);
 	armed = atomic_load_explicit(&q->armed, memory_order_relaxed);
-	if (soft_likely(armed == SOFT_ARM_NONE) || (armed == SOFT_ARM_SOLICITED && !solicited))
+	mode = armed & SOFT_ARM_MASK;
+	if (soft_likely(mode == SOFT_ARM_NONE) || (mode == SOFT_ARM_SOLICITED && !solicited))
 		return;
-	if (!atomic_compare_exchange_strong(&q->armed, &armed, SOFT_ARM_NONE))
-		return;
-	if (q->evq != SOFT_NONE && !atomic_exchange(&q->queued, 1))
-		soft_evq_push(peer, q->evq, idx);
+	if (q->evq != SOFT_NONE)
+		soft_evq_push(peer, q->evq, idx, &q->queued);
+	atomic_compare_exchange_strong(&q->armed, &armed, armed & ~SOFT_ARM_MASK);
+}
+
+/* Owner: a peer has died, maybe in the middle of a completion.  Ends what it began, and wakes
+ * whoever it should have woken; too often does no harm. */
+void soft_cq_after_death(struct soft_port *p)
+{
+	pthread_mutex_lock(&p->lock);
+	for (uint32_t i = 0; i < SOFT_MAX_CQ; i++) {
+		struct shm_cq *q = &p->shm->cq[i];
+
+		if (!atomic_load(&p->cqs[i]))
+			continue;
+		if (soft_lock(&q->lock))
+			soft_cq_repair(p->shm, q);
+		soft_unlock(&q->lock);
+		if (q->evq == SOFT_NONE)
+			continue;
+		if (atomic_load(&q->head) != atomic_load(&q->tail))
+			cq_notify(p->self, q, i, true);
+		soft_evq_nudge(p, q->evq);
+	}
+	pthread_mutex_unlock(&p->lock);
 }
 
 /*

@@ -55,26 +55,39 @@ void soft_evq_destroy(struct soft_port *p, uint32_t idx)
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* Appends @msg to queue @idx of @peer and wakes whoever waits on it. */
-void soft_evq_push(struct soft_peer *peer, uint32_t idx, uint64_t msg)
+/* Appends @msg to queue @idx of @peer and wakes whoever waits on it.  With @once, only if that is
+ * not set yet: the message is already there; sets it.  A producer that dies holding the lock may
+ * not have woken anybody, so the next one does. */
+void soft_evq_push(struct soft_peer *peer, uint32_t idx, uint64_t msg, _Atomic uint32_t *once)
 {
 	struct shm_evq *q = &peer->shm->evq[idx];
+	int fd = soft_peer_evfd(peer, idx);
+	bool died = soft_lock(&q->lock), push = !once || !atomic_load(once);
+	uint32_t t = atomic_load_explicit(&q->tail, memory_order_relaxed);
 	uint64_t one = 1;
-	uint32_t t;
-	bool room;
-	int fd;
 
-	soft_lock(&q->lock);
-	t = atomic_load_explicit(&q->tail, memory_order_relaxed);
-	room = t - atomic_load_explicit(&q->head, memory_order_relaxed) < SOFT_MAX_CQ;
-	if (room) {
+	push = push && t - atomic_load_explicit(&q->head, memory_order_relaxed) < SOFT_MAX_CQ;
+	if (push) {
 		q->ring[t % SOFT_MAX_CQ] = msg;
 		atomic_store_explicit(&q->tail, t + 1, memory_order_release);
+		if (once)
+			atomic_store(once, 1);
 	}
+	if ((push || died) && fd >= 0 && write(fd, &one, sizeof(one)) < 0)
+		fprintf(stderr, "softhca: cannot wake LID %u: %s\n", peer->lid, strerror(errno));
 	soft_unlock(&q->lock);
-	fd = room ? soft_peer_evfd(peer, idx) : -1;
-	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0 && errno == EPERM)
-		fprintf(stderr, "softhca: cannot wake LID %u\n", peer->lid);
+}
+
+/* Wakes the reader of own queue @idx if it has messages: a producer may have died before it did. */
+void soft_evq_nudge(struct soft_port *p, uint32_t idx)
+{
+	struct shm_evq *q = &p->shm->evq[idx];
+	uint64_t one = 1;
+
+	soft_lock(&q->lock);
+	if (atomic_load(&q->head) != atomic_load(&q->tail) && write(q->fd, &one, sizeof(one)) < 0)
+		fprintf(stderr, "softhca: cannot wake: %s\n", strerror(errno));
+	soft_unlock(&q->lock);
 }
 
 /* Takes the oldest message of own queue @idx.  Returns false if there is none. */
@@ -112,5 +125,5 @@ void soft_evq_purge(struct soft_port *p, uint32_t idx, uint64_t msg, uint64_t ma
 void soft_async(struct soft_peer *peer, uint32_t evq, enum ibv_event_type type, uint32_t object)
 {
 	if (evq < SOFT_MAX_EVQ)
-		soft_evq_push(peer, evq, (uint64_t)type << 32 | object);
+		soft_evq_push(peer, evq, (uint64_t)type << 32 | object, NULL);
 }

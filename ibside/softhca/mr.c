@@ -91,7 +91,7 @@ struct ibv_mr *soft_reg_mr(struct ibv_pd *pd, void *addr, size_t len, uint64_t i
 	else if ((uintptr_t)addr + len < (uintptr_t)addr || iova + len < iova)
 		rc = EINVAL;
 	else if (len)
-		rc = soft_range_mapped(addr, len);
+		rc = soft_range_mapped(addr, len, access & IBV_ACCESS_LOCAL_WRITE);
 	if (rc) {
 		errno = rc;
 		return NULL;

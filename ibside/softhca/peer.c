@@ -192,6 +192,7 @@ void soft_peer_died(struct soft_peer *peer)
 	bool last;
 
 	soft_stage_reclaim(p->shm, peer->lid);
+	soft_cq_after_death(p);
 	pthread_mutex_lock(&p->lock);
 	peer_unlist(p, peer);
 	atomic_store(&peer->dead, true);
@@ -273,6 +274,8 @@ static int peer_remap(struct soft_peer *peer, uint32_t idx, uint32_t gen, uint64
 	if (fd < 0)
 		return errno;
 	base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (base != MAP_FAILED && soft_guard_needed(fd))
+		atomic_store(&peer->guard, true);
 	close(fd);
 	if (base == MAP_FAILED)
 		return errno;

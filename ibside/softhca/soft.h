@@ -62,6 +62,7 @@ struct soft_peer {
 	_Atomic bool dead;	      /* its process has ended */
 	bool unlisted;		      /* no longer in the port's table; freed with the last ref */
 	bool claimed;		      /* somebody is freeing it */
+	_Atomic bool guard;	      /* copies to and from it need the guard */
 	uint32_t refs;		      /* QPs and AHs; under the port's lock */
 	int pidfd;		      /* -1 for self */
 	int pid;		      /* its process */
@@ -343,17 +344,23 @@ bool soft_pin_drain(struct soft_port *p, uint32_t mr);
 /* backing.c */
 uint32_t soft_backing_get(struct soft_port *p, void *addr, size_t len, uint64_t *off);
 void soft_backing_put(struct soft_port *p, uint32_t idx);
-int soft_range_mapped(const void *addr, size_t len);
+int soft_range_mapped(const void *addr, size_t len, bool write);
 
 /* copy.c */
 int soft_copy_out(struct soft_peer *peer, struct soft_vec *dst, struct soft_vec *src);
 int soft_copy_in(struct soft_peer *peer, struct soft_vec *dst, struct soft_vec *src);
 bool soft_vec_mapped(const struct soft_vec *v);
 
+/* guard.c */
+bool soft_guard_needed(int fd);
+int soft_guarded(void (*copy)(struct soft_vec *dst, struct soft_vec *src), struct soft_vec *dst,
+		 struct soft_vec *src);
+
 /* evq.c */
 uint32_t soft_evq_create(struct soft_port *p, int *fd);
 void soft_evq_destroy(struct soft_port *p, uint32_t idx);
-void soft_evq_push(struct soft_peer *peer, uint32_t idx, uint64_t msg);
+void soft_evq_push(struct soft_peer *peer, uint32_t idx, uint64_t msg, _Atomic uint32_t *once);
+void soft_evq_nudge(struct soft_port *p, uint32_t idx);
 bool soft_evq_pop(struct soft_port *p, uint32_t idx, uint64_t *msg);
 void soft_evq_purge(struct soft_port *p, uint32_t idx, uint64_t msg, uint64_t mask);
 void soft_async(struct soft_peer *peer, uint32_t evq, enum ibv_event_type type, uint32_t object);
@@ -378,6 +385,7 @@ void soft_cq_ex_ops(struct soft_cq *cq);
 /* cqpush.c */
 int soft_cq_push(struct soft_peer *peer, uint32_t cq, struct shm_cqe *e, struct shm_rq *rq);
 void soft_cq_repair(struct shm_port *s, struct shm_cq *q);
+void soft_cq_after_death(struct soft_port *p);
 
 /* rq.c */
 int soft_rq_create(struct soft_port *p, struct shm_rq *rq, uint32_t wr, uint32_t sge);

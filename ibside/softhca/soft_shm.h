@@ -120,13 +120,14 @@ struct shm_cq {
 	uint32_t async_evq;	 /* where its errors go */
 	uint32_t pushing;	 /* redo record: entry at tail is complete but unpublished */
 	uint32_t overrun;	 /* a completion was lost */
-	_Atomic uint32_t armed;	 /* 0, or enum soft_arm */
+	_Atomic uint32_t armed;	 /* enum soft_arm, and its generation */
 	_Atomic uint32_t queued; /* already in the channel's ring */
 	_Alignas(64) _Atomic uint32_t tail; /* next entry to fill */
 	_Alignas(64) _Atomic uint32_t head; /* next entry to poll; written by the owner */
 };
 
-enum soft_arm { SOFT_ARM_NONE, SOFT_ARM_SOLICITED, SOFT_ARM_ANY };
+/* shm_cq.armed: one of these, and a generation above. */
+enum soft_arm { SOFT_ARM_NONE, SOFT_ARM_SOLICITED, SOFT_ARM_ANY, SOFT_ARM_MASK = 3 };
 
 /* What peers need of a queue pair. */
 struct shm_qp {

@@ -93,14 +93,26 @@ void soft_stall_end(struct soft_qp *q)
 	pthread_mutex_unlock(&p->stall_lock);
 }
 
-/* One stalled QP is due: try it.  Returns whether it still waits. */
-static bool stall_try(struct soft_qp *q)
+/* Whether to try @q, locked, now.  A poller looks for receive requests as often as it likes;
+ * looking for a peer takes system calls and keeps to its interval. */
+static bool stall_due(const struct soft_qp *q, bool timers, uint64_t now)
+{
+	if (q->peer && atomic_load(&q->peer->dead))
+		return true;
+	if (!timers && atomic_load(&q->stall) == SOFT_STALL_RNR)
+		return true;
+	return (timers ? now : soft_now()) >= q->stall_next;
+}
+
+/* Tries a stalled QP if it is due.  Returns whether it still waits. */
+static bool stall_try(struct soft_qp *q, bool timers, uint64_t now)
 {
 	bool waits = true;
 
 	if (pthread_mutex_trylock(&q->sq_lock))
 		return true; /* its user is at it, and will see to it */
-	soft_sq_kick(q);
+	if (stall_due(q, timers, now))
+		soft_sq_kick(q);
 	if (!atomic_load(&q->stall)) {
 		q->stall_listed = false;
 		waits = false;
@@ -133,9 +145,7 @@ uint64_t soft_stall_progress(struct soft_port *p, bool timers)
 	else if (pthread_mutex_trylock(&p->stall_lock))
 		return 0;
 	while ((q = *pp)) {
-		bool dead = q->peer && atomic_load(&q->peer->dead);
-
-		if ((!timers || dead || now >= q->stall_next) && !stall_try(q)) {
+		if (!stall_try(q, timers, now)) {
 			*pp = q->stall_link;
 			atomic_fetch_sub(&p->nstalled, 1);
 			continue;

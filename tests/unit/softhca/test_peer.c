@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <dirent.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -464,6 +464,26 @@ static void forked_child(void **state)
 	end(pid, fd, &e);
 }
 
+/* Truncates the file that @p maps. */
+static int truncate_under(void *p)
+{
+	char path[64], line[256] = "";
+	FILE *f = fopen("/proc/self/maps", "r");
+	unsigned long lo = 0, hi = 0;
+	int fd, rc;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx-%lx", &lo, &hi) == 2 && lo == (unsigned long)p)
+			break;
+	if (f)
+		fclose(f);
+	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", lo, hi);
+	fd = open(path, O_RDWR);
+	rc = ftruncate(fd, 0);
+	close(fd);
+	return rc;
+}
+
 /* Memory that went away under its registration: an error, not a crash. */
 static int unmap_child(int fd)
 {
@@ -475,22 +495,24 @@ static int unmap_child(int fd)
 	rig_tell(fd, &e.me, sizeof(e.me));
 	rig_hear(fd, &other, sizeof(other));
 	rig_connect(&e, &other, NULL);
-	munmap(e.buf, 4096);
+	if (child_opt.memfd) /* the file shrinks under its mappings; its descriptor is not needed */
+		assert_int_equal(truncate_under(e.buf), 0);
+	else
+		munmap(e.buf, 4096);
 	rig_tell(fd, "", 1);
 	rig_hear(fd, &c, 1);
 	rig_down(&e);
 	return 0;
 }
 
-static void unmapped(void **state)
+static void vanish(bool in_memfd)
 {
-	const struct rig_opt o = {.type = IBV_QPT_RC};
+	const struct rig_opt o = {.type = IBV_QPT_RC, .memfd = in_memfd};
 	struct rig_addr to;
 	struct rig_end e;
 	int fd, pid;
 	char ready;
 
-	(void)state;
 	child_opt = o;
 	pid = rig_fork(unmap_child, &fd);
 	rig_up(&e, &o);
@@ -502,6 +524,18 @@ static void unmapped(void **state)
 	assert_int_equal(rig_wait(e.scq).status, IBV_WC_REM_OP_ERR);
 	rig_tell(fd, "", 1);
 	end(pid, fd, &e);
+}
+
+static void unmapped(void **state)
+{
+	(void)state;
+	vanish(false);
+}
+
+static void truncated(void **state)
+{
+	(void)state;
+	vanish(true);
 }
 
 int main(void)
@@ -519,6 +553,7 @@ int main(void)
 		cmocka_unit_test(other_namespace),
 		cmocka_unit_test(forked_child),
 		cmocka_unit_test(unmapped),
+		cmocka_unit_test(truncated),
 	};
 
 	rig_dir();

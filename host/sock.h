@@ -233,6 +233,10 @@ ssize_t sock_iov_len(const struct iovec *iov, int n);
 /** After the call on kernel socket fd: makes every membership follow to the descriptor `p` that
  * replaces it, close-on-exec as before. Under c->mtx. Returns 0 or an errno of dup3(). */
 int sock_epoll_move(struct sock_conn *c, int fd, int p);
+/** After a read that left bytes in the ring: makes edge-triggered memberships report fd again. The
+ * kernel reports each arrival, but an arrival while the readiness byte is there makes no edge, and
+ * programs that read only what was there when they looked (nginx, by FIONREAD) count on one. */
+void sock_epoll_again(struct sock_conn *c, int fd);
 
 /* sock_sys.c: system calls past any interposition; -1 and errno as the C library */
 

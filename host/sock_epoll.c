@@ -108,3 +108,20 @@ int sock_epoll_move(struct sock_conn *c, int fd, int p)
 	}
 	return err;
 }
+
+void sock_epoll_again(struct sock_conn *c, int fd)
+{
+	struct epoll_event ev;
+
+	pthread_mutex_lock(&c->mtx);
+	for (uint32_t i = 0; i < c->n_memb; i++) {
+		const struct sock_memb *m = &c->memb[i];
+
+		if (m->fd != fd || !(m->ev.events & EPOLLET) ||
+		    m->ev.events & (EPOLLONESHOT | EPOLLEXCLUSIVE))
+			continue;
+		ev = m->ev;
+		sys_epoll_ctl(m->epfd, EPOLL_CTL_MOD, fd, &ev);
+	}
+	pthread_mutex_unlock(&c->mtx);
+}

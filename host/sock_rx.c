@@ -83,15 +83,16 @@ static void consume(struct sock_conn *c, size_t n)
 }
 
 /* The ring is empty: takes the readiness byte out of P. `force`: one is known to be there. Returns
- * true when bytes have come meanwhile. After the client's end of file the byte stays: P is readable
- * for good, and a byte in its queue tells taghostd that P is not closed. */
+ * true when bytes have come meanwhile. After the end the byte stays: P is readable for good, and a
+ * byte in its queue tells taghostd that P is not closed. */
 static bool unsignal(struct sock_conn *c, int fd, bool force)
 {
 	char b[16];
 	int saved = errno;
 	ssize_t r;
 
-	if (atomic_load(&c->meta->rx_eof) || (!force && !atomic_load(&c->meta->rx_signaled)))
+	if (atomic_load(&c->meta->rx_eof) || sock_dead(c) ||
+	    (!force && !atomic_load(&c->meta->rx_signaled)))
 		return false;
 	for (int i = 0; i < TAKE_TRIES; i++) {
 		r = sys_recv(fd, b, sizeof(b), MSG_DONTWAIT);
@@ -237,6 +238,8 @@ ssize_t sock_rx(struct sock_conn *c, int fd, const struct iovec *iov, int n, int
 			break;
 		}
 	}
+	if (!(flags & MSG_PEEK) && sock_rx_avail(c))
+		sock_epoll_again(c, fd);
 	errno = saved;
 	return done;
 }
@@ -266,6 +269,8 @@ ssize_t sock_rx_take(struct sock_conn *c, int fd, size_t max, int flags,
 			if (got > 0 && !sock_rx_avail(c) && unsignal(c, fd, false))
 				sock_kick(c);
 			pthread_mutex_unlock(&c->meta->rx_lock);
+			if (sock_rx_avail(c))
+				sock_epoll_again(c, fd);
 			return got;
 		}
 		unsignal(c, fd, force);

@@ -67,13 +67,17 @@ static ssize_t place(struct sock_conn *c, struct sock_src *s, size_t want, bool 
 	return done;
 }
 
-/* Writes filler into P. 0, or how sending ends. */
+/* Writes filler into P unless P is unwritable already. 0, or how sending ends. */
 static int fill_p(struct sock_conn *c, int fd)
 {
 	static const char filler[HOST_FILLER];
+	short rev = 0;
 	ssize_t r;
 	int e;
 
+	sys_poll(fd, POLLOUT, 0, &rev);
+	if (!rev)
+		return 0;
 	atomic_fetch_add(&c->meta->filler_written, HOST_FILLER);
 	r = sys_send(fd, filler, sizeof(filler), MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (r < HOST_FILLER)
@@ -91,10 +95,9 @@ static int fill_p(struct sock_conn *c, int fd)
 /*
  * No room: makes P unwritable. 0: it is, EAGAIN: there is room again, else how sending ends.
  *
- * When this returns 0 there is filler in P that taghostd has not taken out yet: taking it out is
- * what makes the edge. Filler of an earlier time does as well as new one; but when that
- * one is gone, the descriptor was writable a moment ago whatever tx_blocked says, and needs
- * filler again.
+ * When this returns 0, P was unwritable after tx_blocked was set: taghostd taking the filler out is
+ * what makes the edge. Filler of an earlier time does as well as new one, and whether it is still
+ * there P itself tells best: it may be on its way out just now, whatever the counters say.
  */
 static int block(struct sock_conn *c, int fd)
 {
@@ -107,11 +110,9 @@ static int block(struct sock_conn *c, int fd)
 			atomic_store(&c->meta->tx_blocked, 0);
 		return EAGAIN;
 	}
-	if (atomic_load(&c->meta->filler_written) == atomic_load(&c->meta->filler_drained)) {
-		e = fill_p(c, fd);
-		if (e)
-			return e;
-	}
+	e = fill_p(c, fd);
+	if (e)
+		return e;
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!atomic_load(&c->meta->tx_blocked))
 		sock_kick(c);

@@ -51,4 +51,4 @@ say "the command ended with $status"
 dmesg >/run/guest/dmesg
 echo $status >/run/guest/status
 echo o >/proc/sysrq-trigger
-while :; do sleep 10; done
+while :; do read -rt 10 _ </dev/console; done # process 1 must not end

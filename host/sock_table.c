@@ -13,10 +13,11 @@
 
 #include "host/sock.h"
 
-#define CHUNK	 1024u /* entries per second-level table */
-#define CHUNKS	 1024u
-#define MAX_FD	 (CHUNK * CHUNKS)
-#define POOL_INC 64 /* connections allocated at a time */
+#define CHUNK	  1024u /* entries per second-level table */
+#define CHUNKS	  1024u
+#define MAX_FD	  (CHUNK * CHUNKS)
+#define HIDE_FROM 8192
+#define POOL_INC  64 /* connections allocated at a time */
 
 typedef struct sock_conn *_Atomic entry_t;
 
@@ -101,9 +102,14 @@ struct sock_conn *sock_conn_new(uint16_t policy, uint32_t min_bytes)
 
 void sock_put(struct sock_conn *c)
 {
+	int kfd;
+
 	if (atomic_fetch_sub(&c->refs, 1) != 1)
 		return;
 	sock_set_state(c, SOCK_S_UNDECIDED, SOCK_S_NATIVE);
+	kfd = atomic_exchange(&c->kfd, -1);
+	if (kfd >= 0) /* its descriptor was closed unnoticed */
+		sock_unhide_close(kfd);
 	pthread_mutex_lock(&lock);
 	c->next_free = free_list;
 	free_list = c;
@@ -174,13 +180,14 @@ struct sock_conn *sock_table_drop(int fd, bool *last)
 	return c;
 }
 
-/* Upper half of what the process may open: below it, programs number their own. */
+/* Where hidden descriptors begin: out of the way of those that programs number themselves, but no
+ * higher than needed, since the kernel's table grows with the highest and is copied by fork(). */
 static int high_base(void)
 {
 	struct rlimit rl;
 
-	if (getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur > MAX_FD)
-		return MAX_FD / 2;
+	if (getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur / 2 > HIDE_FROM)
+		return HIDE_FROM;
 	return rl.rlim_cur / 2;
 }
 

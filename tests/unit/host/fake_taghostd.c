@@ -335,6 +335,7 @@ static void pump_tx(struct slot *s)
 		__atomic_store_n(&g->tx_acked, g->tx_acked + n, __ATOMIC_RELEASE);
 	}
 	atomic_thread_fence(memory_order_seq_cst);
+	prod = __atomic_load_n(&hl(s)->tx_prod, __ATOMIC_ACQUIRE);
 	if (atomic_load(&meta(s)->tx_blocked) && opt.tx - (prod - g->tx_acked) >= opt.tx / 3)
 		atomic_store(&meta(s)->tx_blocked, 0);
 }

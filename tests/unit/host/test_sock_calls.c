@@ -173,10 +173,11 @@ static size_t fill(int fd)
 /* Also what the kernel's own buffers take. */
 static size_t fill_all(int fd)
 {
-	size_t sum = 0;
+	size_t sum = 0, n;
 
-	while (ready(fd, POLLOUT, 200))
-		sum += fill(fd);
+	do
+		sum += n = fill(fd);
+	while (ready(fd, POLLOUT, 200) || n);
 	return sum;
 }
 

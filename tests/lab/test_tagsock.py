@@ -391,6 +391,75 @@ def test_iperf3(rig, direction):
     assert stats["tx_bytes"] + stats["rx_bytes"] >= 180 * MB
 
 
+DUAL = """
+import socket, sys
+s = socket.socket(socket.AF_INET6)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+s.bind(("::", int(sys.argv[1])))
+s.listen()
+limits = (s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
+          s.getsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP))
+while True:
+    c, peer = s.accept()
+    c.sendall(repr((*limits, c.getpeername()[0])).encode())
+    c.close()
+"""
+
+
+def test_policy_by_address(rig):
+    """An IPv6 socket that carries IPv4 is matched by its IPv4 address; windows are limited."""
+    port = free_port()
+    rig.start(addr="127.0.0.1", port=port, rx=1 << 17)
+    rig.serve("python3", "-c", DUAL, port, port=port)
+    for host, peer, granted in (("127.0.0.1", "::ffff:127.0.0.1", 1), ("::1", "::1", 1),
+                                ("127.0.0.1", "::ffff:127.0.0.1", 2)):
+        with socket.create_connection((host, port), timeout=5) as s:
+            answer = s.makefile().read()
+        assert answer == repr((1 << 17, 1 << 17, peer))
+        assert rig.idle()["granted"] == granted
+
+
+KILLED = """
+import os, socket, sys, time
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", int(sys.argv[1])))
+s.listen()
+data = os.urandom(1 << 20)
+while True:
+    c, _ = s.accept()
+    c.sendall(b"first")
+    for n in range(8):  # all on one connection
+        if not os.fork():
+            while True:
+                c.sendall(data)
+                c.setblocking(False)
+                try:
+                    c.recv(1)
+                except BlockingIOError:
+                    pass
+                c.setblocking(True)
+    c.close()
+    time.sleep(0.3)
+    os.killpg(0, 9)
+"""
+
+
+def test_processes_killed_while_sending(rig):
+    """Whoever dies with a lock of a slot in hand leaves the others and taghostd unharmed."""
+    rig.start(tx=1 << 16)
+    for _ in range(3):
+        port = free_port()
+        rig.serve("python3", "-c", KILLED, port, port=port, start_new_session=True)
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+            total = 0
+            with contextlib.suppress(ConnectionResetError):
+                while block := s.recv(MB):
+                    total += len(block)
+        assert total > MB
+        assert rig.idle()["granted"] >= 1
+
+
 def test_redis(rig):
     rig.start()
     port = free_port()

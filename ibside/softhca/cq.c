@@ -9,7 +9,7 @@
 
 static uint32_t ring_size(uint32_t n)
 {
-	uint32_t s = 16;
+	uint32_t s = 1;
 
 	while (s < n)
 		s <<= 1;

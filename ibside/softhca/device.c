@@ -111,7 +111,7 @@ struct ibv_context *soft_open_device(struct ibv_device *dev)
 	}
 	ctx->device = dev;
 	ctx->ops = ops;
-	ctx->cmd_fd = -1;
+	ctx->cmd_fd = soft_port_fd(c->port);
 	ctx->num_comp_vectors = 1;
 	ctx->abi_compat = __VERBS_ABI_IS_EXTENDED;
 	pthread_mutex_init(&ctx->mutex, NULL);
@@ -135,6 +135,8 @@ int soft_close_device(struct ibv_context *ctx)
 {
 	struct soft_ctx *c = soft_ctx(ctx);
 
+	if (ctx->cmd_fd >= 0)
+		close(ctx->cmd_fd);
 	soft_evq_destroy(c->port, c->evq);
 	soft_port_put(c->port);
 	pthread_mutex_destroy(&ctx->mutex);

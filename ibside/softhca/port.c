@@ -30,8 +30,10 @@
  * Fork: the child has no port; the library forgets the parent's, so that the child's exit leaves
  * them alone and it may open its own.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "soft.h"
@@ -70,6 +72,26 @@ struct soft_port *soft_port_local(uint32_t lid)
 		if (ports[i] && ports[i]->lid == lid)
 			return ports[i];
 	return NULL;
+}
+
+/* A descriptor that stands for @p in contexts (cmd_fd); the caller closes it.  -1 on failure. */
+int soft_port_fd(const struct soft_port *p)
+{
+	return fcntl(p->memfd, F_DUPFD_CLOEXEC, 3);
+}
+
+/* Whether @fd is such a descriptor. */
+bool soft_is_port_fd(int fd)
+{
+	struct stat a, b;
+
+	if (fstat(fd, &a))
+		return false;
+	for (uint32_t i = 0; i < SOFT_MAX_DEVICES; i++)
+		if (ports[i] && fstat(ports[i]->memfd, &b) == 0 && a.st_ino == b.st_ino &&
+		    a.st_dev == b.st_dev)
+			return true;
+	return false;
 }
 
 /* Calls @fn for each open port.  No port comes or goes meanwhile. */

@@ -15,6 +15,8 @@ int soft_query_device(struct ibv_context *ctx, struct ibv_device_attr *a)
 	a->node_guid = a->sys_image_guid = htobe64(soft_node_guid(soft_dev_index(ctx->device)));
 	a->max_mr_size = 1ull << 46;
 	a->page_size_cap = 0xfffff000;
+	a->vendor_id = 0x025441; /* a locally administered OUI */
+	a->vendor_part_id = 1;
 	a->hw_ver = SOFT_VERSION;
 	a->max_qp = SOFT_MAX_QP - 2;
 	a->max_qp_wr = SOFT_MAX_WR;

@@ -285,6 +285,8 @@ int soft_rdv_find(uint32_t lid, int *pid, int *memfd_nr, int *pidfd);
 int soft_port_get(uint32_t dev, struct soft_port **out);
 void soft_port_put(struct soft_port *p);
 struct soft_port *soft_port_local(uint32_t lid);
+int soft_port_fd(const struct soft_port *p);
+bool soft_is_port_fd(int fd);
 void soft_ports_each(void (*fn)(struct soft_port *p, void *arg), void *arg);
 uint64_t soft_node_guid(uint32_t dev);
 

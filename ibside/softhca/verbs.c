@@ -228,10 +228,11 @@ SOFT_ROUTINE void ibv_ack_async_event(struct ibv_async_event *ev)
 		real(ev);
 }
 
-/* Devices here have no command descriptor to be imported by. */
+/* Contexts of these devices cannot be imported. */
 SOFT_ROUTINE struct ibv_context *ibv_import_device(int cmd_fd)
 {
-	PASS(cmd_fd < 0, (enosys(), NULL), ibv_import_device, "IBVERBS_1.10", NULL, cmd_fd);
+	PASS(soft_is_port_fd(cmd_fd), (errno = EOPNOTSUPP, NULL), ibv_import_device, "IBVERBS_1.10",
+	     NULL, cmd_fd);
 }
 
 SOFT_ROUTINE int ibv_resolve_eth_l2_from_gid(struct ibv_context *ctx, struct ibv_ah_attr *attr,

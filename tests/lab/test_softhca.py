@@ -5,6 +5,7 @@ They need no lab: two processes on this machine, or in two network namespaces, t
 addresses over TCP.  The subnet is a directory of the test's own, empty afterwards.
 """
 import contextlib
+import gzip
 import os
 import pathlib
 import re
@@ -184,6 +185,24 @@ def test_killed_server(subnet):
         assert client.returncode != 0
         assert "status 12" in out or "Completion with error" in out, out
     run(subnet, "ibv_devinfo")  # the next port sweeps what the dead one left
+
+
+def test_rdma_core_suite(subnet, tmp_path):
+    """rdma-core's own tests of verbs (Debian: python3-pyverbs): what they can run on a device with
+    one InfiniBand port must pass; what needs other hardware they skip."""
+    source = pathlib.Path("/usr/share/doc/rdma-core/tests")
+    if not (source / "run_tests.py").exists():
+        pytest.skip("python3-pyverbs, or its documentation folder, is not installed")
+    work = tmp_path / "tests"
+    shutil.copytree(source, work)
+    for packed in work.glob("*.gz"):
+        packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+    out = run(subnet, "/usr/bin/python3", str(work / "run_tests.py"), "-v", "--dev", "soft0",
+              timeout=300)
+    assert len(re.findall(r"\bok$", out, re.M)) >= 70, out
+    for name in ("test_atomic_invalid_rkey", "test_cq_events_rc", "test_qp_ex_rc_rdma_read",
+                 "test_rc_traffic_cq_ex", "test_resize_cq"):
+        assert re.search(rf"^{name} \(.*\)(\n.*)? \.\.\. ok$", out, re.M), name
 
 
 def test_nothing_to_run(subnet):

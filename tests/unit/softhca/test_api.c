@@ -123,7 +123,7 @@ static void devices(void **state)
 		}
 	assert_int_equal(soft, 2);
 	ibv_free_device_list(l);
-	assert_null(ibv_import_device(-1));
+	assert_null(ibv_import_device(-1)); /* as the real one does */
 }
 
 static void queries(void **state)
@@ -192,6 +192,8 @@ static void not_provided(void **state)
 	assert_null(ibv_create_flow(e.qp, &flow));
 	assert_int_equal(ibv_modify_cq(e.scq, &mc), EOPNOTSUPP);
 	assert_int_equal(ibv_attach_mcast(e.qp, &gid, 0xc001), EOPNOTSUPP);
+	assert_null(ibv_import_device(e.ctx->cmd_fd));
+	assert_int_equal(errno, EOPNOTSUPP);
 	assert_null(ibv_import_pd(e.ctx, 1));
 	assert_null(ibv_import_mr(e.pd, 1));
 	assert_null(ibv_reg_dmabuf_mr(e.pd, 0, 1, 0, 0, 0));

@@ -53,11 +53,10 @@ static uint32_t delivered_by(const struct tcp_conn *c, uint32_t acked, bool dup,
 	return after > sacked_before ? after - sacked_before : 0;
 }
 
-/* SACKed bytes that were sent, or sent again, after the retransmission at snd_una. */
+/* SACKed bytes that were sent again after the retransmission at snd_una. */
 static uint32_t sacked_after_retx(const struct tcp_conn *c)
 {
-	return tcp_range_covered(c->sacked, c->n_sacked, c->retx_high, c->high_rxt) +
-	       tcp_range_covered(c->sacked, c->n_sacked, c->retx_mark, c->snd_nxt);
+	return tcp_range_covered(c->sacked, c->n_sacked, c->retx_high, c->high_rxt);
 }
 
 /* The sender's timer after an ACK that may have changed what it should wait for. */

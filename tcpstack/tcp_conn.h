@@ -130,25 +130,26 @@ struct tcp_conn {
 	uint32_t lost_edge;			 /* un-SACKed bytes below it are deemed lost */
 	uint32_t high_rxt;			 /* lost bytes below it have been retransmitted */
 	uint32_t recover;			 /* recovery ends when snd_una reaches it */
-	uint32_t retx_mark;			 /* snd_nxt when snd_una was retransmitted */
-	uint32_t retx_high;			 /* what is SACKed beyond was sent again later */
-	uint32_t retx_proof;			 /* bytes sent after it and SACKed since */
-	uint32_t prr_delivered;			 /* RFC 6937, bytes */
-	uint32_t prr_out;			 /* RFC 6937, bytes */
-	uint32_t prr_flight;			 /* RecoverFS of RFC 6937, bytes */
-	uint32_t undo_cwnd;			 /* cwnd before the reduction */
-	uint32_t undo_ssthresh;			 /* ssthresh before the reduction */
-	uint32_t tlp_end;			 /* snd_nxt when the tail loss probe was sent */
-	uint32_t undo_tsval;			 /* timestamp of the first retransmission */
-	uint8_t n_ready;			 /* used entries of ready[] */
-	uint8_t n_rx;				 /* used entries of rx[] */
-	uint8_t n_sacked;			 /* used entries of sacked[] */
-	uint8_t recovery;			 /* (readable) enum tcp_recovery_state */
-	uint8_t dup_acks;			 /* consecutive duplicate ACKs, saturating */
-	uint8_t reo_mult;			 /* reordering tolerance, 1 and more */
-	uint8_t backoff;			 /* (readable) consecutive timeouts */
-	uint8_t n_ooo;				 /* used entries of ooo[] */
-	uint8_t n_ooo_placed;			 /* used entries of ooo_placed[] */
+	uint32_t retx_mark;			 /* snd_nxt at the last retransmission */
+	uint32_t una_mark;	/* snd_nxt when snd_una was retransmitted, or later */
+	uint32_t retx_high;	/* what is SACKed beyond was sent again later */
+	uint32_t retx_proof;	/* bytes sent after it and SACKed since */
+	uint32_t prr_delivered; /* RFC 6937, bytes */
+	uint32_t prr_out;	/* RFC 6937, bytes */
+	uint32_t prr_flight;	/* RecoverFS of RFC 6937, bytes */
+	uint32_t undo_cwnd;	/* cwnd before the reduction */
+	uint32_t undo_ssthresh; /* ssthresh before the reduction */
+	uint32_t tlp_end;	/* snd_nxt when the tail loss probe was sent */
+	uint32_t undo_tsval;	/* timestamp of the first retransmission */
+	uint8_t n_ready;	/* used entries of ready[] */
+	uint8_t n_rx;		/* used entries of rx[] */
+	uint8_t n_sacked;	/* used entries of sacked[] */
+	uint8_t recovery;	/* (readable) enum tcp_recovery_state */
+	uint8_t dup_acks;	/* consecutive duplicate ACKs, saturating */
+	uint8_t reo_mult;	/* reordering tolerance, 1 and more */
+	uint8_t backoff;	/* (readable) consecutive timeouts */
+	uint8_t n_ooo;		/* used entries of ooo[] */
+	uint8_t n_ooo_placed;	/* used entries of ooo_placed[] */
 
 	/* Congestion control: tcp_cubic.c; bytes, milliseconds */
 	uint32_t cwnd;	      /* (readable) congestion window */

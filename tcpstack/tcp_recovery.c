@@ -10,8 +10,9 @@
  * Loss is declared (a) by the DupThresh rule of RFC 6675, (b) when a hole
  * below a SACKed range stays open for the reordering window, (c) for all that
  * was sent before recovery began, when a retransmission made since has been
- * acknowledged, (d) for a retransmission at snd_una, when DupThresh segments
- * sent after it, new or again, were SACKed, (e) by timeout, for everything.
+ * acknowledged, (d) for all retransmissions, when DupThresh new segments sent
+ * after the last of them were SACKed, and for the one at snd_una, when as many
+ * segments retransmitted after it were, (e) by timeout, for everything.
  *
  * During fast recovery cwnd follows proportional rate reduction. A reduction
  * whose first retransmission turns out needless, because the client echoes a
@@ -134,13 +135,24 @@ static void finish(struct tcp_conn *c)
 	set_recovery(c, TCP_R_OPEN);
 }
 
+/* SACKed bytes at and above seq. */
+static uint32_t sacked_from(const struct tcp_conn *c, uint32_t seq)
+{
+	return tcp_range_covered(c->sacked, c->n_sacked, seq, c->snd_nxt);
+}
+
 /* Rule (d) of the head comment. */
 static void detect_lost_again(struct tcp_conn *c)
 {
 	uint32_t thresh = (TCP_DUP_THRESH * c->reo_mult - 1) * (uint32_t)tcp_eff_mss(c);
 
-	if (c->una_retx && c->retx_proof > thresh)
+	if (c->una_retx && c->retx_proof + sacked_from(c, c->una_mark) > thresh)
 		c->una_lost = true;
+	if (!tcp_lt(c->snd_una, c->high_rxt) || sacked_from(c, c->retx_mark) <= thresh)
+		return;
+	c->high_rxt = c->snd_una;
+	c->retx_mark = c->snd_nxt;
+	c->una_retx = c->una_lost = false;
 }
 
 static void detect_open(struct tcp_conn *c)
@@ -219,7 +231,7 @@ void tcp_recovery_mark(struct tcp_conn *c, uint32_t high)
 {
 	c->una_retx = true;
 	c->una_lost = false;
-	c->retx_mark = c->snd_nxt;
+	c->una_mark = c->retx_mark;
 	c->retx_high = high;
 	c->retx_proof = 0;
 }
@@ -233,6 +245,7 @@ void tcp_recovery_retx(struct tcp_conn *c, uint32_t seq, uint32_t end, uint64_t 
 		c->new_recovery = false;
 		c->undo_tsval = tcp_tsval(c, now);
 	}
+	c->retx_mark = c->snd_nxt;
 	if (tcp_lt(c->high_rxt, end))
 		c->high_rxt = end;
 	if (seq == c->snd_una)

@@ -463,7 +463,8 @@ static bool arrived(struct sim *s, int i)
 		return false;
 	if (!to->done_at)
 		to->done_at = s->now;
-	return !s->o.fin || from->c.state == TCP_S_CLOSED || s->o.ideal || from->c.state == TCP_S_TIME_WAIT;
+	return !s->o.fin || from->c.state == TCP_S_CLOSED || s->o.ideal ||
+	       from->c.state == TCP_S_TIME_WAIT;
 }
 
 bool sim_run(struct sim *s, uint64_t limit)

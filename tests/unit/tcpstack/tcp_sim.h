@@ -47,12 +47,12 @@ struct sim_opts {
 	uint32_t isn[2];      /* first sequence number of each end */
 	uint32_t bytes[2];    /* each end's stream */
 	bool fin;	      /* both ends close after their stream */
-	bool ideal;		/* end 1 is a receiver without limits (tcp_ideal.c), sends nothing */
+	bool ideal;	      /* end 1 is a receiver without limits (tcp_ideal.c), sends nothing */
 };
 
 /** A receiver as a full-size operating system has it: any number of holes. */
 struct sim_ideal {
-	uint32_t nxt;		  /* offset: received without a gap */
+	uint32_t nxt;		    /* offset: received without a gap */
 	struct tcp_range run[1024]; /* runs beyond it, the most recently changed first */
 	unsigned int n_run;
 	uint32_t unacked; /* segments since the last ACK */

@@ -212,6 +212,51 @@ static void test_bottleneck(void **state)
 	sim_fini(&s);
 }
 
+/* Our sender against a client without our receiver's limits. */
+static void test_ideal_client(void **state)
+{
+	static const uint32_t queues[] = {64000, 250000};
+	struct sim_opts o;
+	struct sim s;
+	uint64_t t;
+
+	for (unsigned int v = 0; v < 2; v++) {
+		sim_defaults(&o);
+		o.ideal = true;
+		o.rate_bps = 12500000;
+		o.queue = queues[v];
+		o.delay_us = v ? 10000 : 1000;
+		o.bytes[0] = 4 << 20;
+		o.ring = 1 << 20;
+		t = run(&o, &s, 60 * SEC);
+		/* 0.34 s at line rate; the first slow start overflows the queue, once. */
+		assert_true(t < 800000);
+		assert_true(s.e[0].c.stats.recoveries <= 8);
+		sim_fini(&s);
+	}
+	/* Reordering is learnt: few needless retransmissions, no stall. */
+	sim_defaults(&o);
+	o.ideal = true;
+	o.reorder = 1000;
+	o.reorder_us = 500;
+	o.bytes[0] = 4 << 20;
+	o.ring = 1 << 20;
+	o.fin = false;
+	run(&o, &s, 60 * SEC);
+	assert_true(s.e[0].c.stats.retx_segs < 60);
+	assert_int_equal(s.e[0].c.stats.rto_count, 0);
+	sim_fini(&s);
+	for (unsigned int v = 0; v < 6; v++) {
+		sim_defaults(&o);
+		o.ideal = true;
+		o.loss = 100 + 100 * v;
+		o.evict = true;
+		o.read_us = 20;
+		run(&o, &s, 60 * SEC);
+		sim_fini(&s);
+	}
+}
+
 /* Everything at once, many small runs. */
 static void test_random(void **state)
 {
@@ -257,7 +302,8 @@ int main(void)
 		cmocka_unit_test(test_reorder_dup),	cmocka_unit_test(test_slow_reads),
 		cmocka_unit_test(test_wait_no_backoff), cmocka_unit_test(test_slow_writes),
 		cmocka_unit_test(test_small_windows),	cmocka_unit_test(test_trickle),
-		cmocka_unit_test(test_bottleneck),	cmocka_unit_test(test_random),
+		cmocka_unit_test(test_bottleneck),	cmocka_unit_test(test_ideal_client),
+		cmocka_unit_test(test_random),
 	};
 
 	seed = sim_seed();

@@ -279,9 +279,12 @@ void gw_native_to_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *
 
 /* --- gateway/gw_flows.c ------------------------------------------------------------------ */
 
-/** Remembers why a flow is native, for `conn list`. */
+/** Remembers why a flow is native, for `conn list`; a flow without native frames is not listed. */
 void gw_flows_reason(struct gw_worker *w, const struct net_flow *f, uint32_t host,
 		     enum ib_reason r);
+
+/** The flow was reset while it was accelerated: nothing of it will be seen natively. */
+void gw_flows_end(struct gw_worker *w, const struct net_flow *f);
 
 /* --- gateway/gw_accel.c and its neighbours: acceleration --------------------------------- */
 

@@ -27,13 +27,16 @@ void gw_boot_error(struct gw_session *s, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (now >= b->warn_ms) {
-		gw_log(GW_LOG_WARNING, "server %s: %s (%u more such since the last report)",
-		       s->host ? s->host->cfg->name : "not attached", text, b->warn_more);
+	if (now < b->warn_ms) {
+		b->warn_more++;
+	} else {
+		gw_log(GW_LOG_WARNING, "bootstrap: %s%s%s", s->host ? s->host->cfg->name : "",
+		       s->host ? ": " : "", text);
+		if (b->warn_more)
+			gw_log(GW_LOG_WARNING, "bootstrap: %u more since the last report",
+			       b->warn_more);
 		b->warn_ms = now + 1000;
 		b->warn_more = 0;
-	} else {
-		b->warn_more++;
 	}
 	s->host_alive = true;
 	gw_line_send(&s->conn, json_pack("{s:s, s:s}", "type", "error", "text", text));

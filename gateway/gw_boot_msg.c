@@ -43,31 +43,36 @@ static bool parse_mac(const char *text, struct rte_ether_addr *mac)
 	       !rte_is_zero_ether_addr(mac);
 }
 
-/* The host's addresses; false: the session has been told what is wrong. */
-static bool take_addrs(struct gw_session *s, struct gw_host *h, const json_t *addrs)
+/* Reads the host's addresses; false: the session has been told what is wrong. */
+static bool parse_addrs(struct gw_session *s, const struct gw_host *h, const json_t *addrs,
+			struct net_addr out[GW_MAX_ADDRS])
 {
 	size_t n = json_array_size(addrs), i;
 	const json_t *v;
 
 	if (n == 0 || n > GW_MAX_ADDRS) {
-		gw_boot_error(s, "hello addrs: found %zu; allowed: 1 to %u", n, GW_MAX_ADDRS);
+		gw_boot_error(s, "hello addrs: found %zu; allowed: a list of 1 to %u", n,
+			      GW_MAX_ADDRS);
 		return false;
 	}
 	json_array_foreach(addrs, i, v)
 	{
 		const char *text = json_string_value(v);
-		struct net_addr a;
 
-		if (!text || net_addr_parse(text, &a) || gw_server_of(s->boot->gw, &a) != h->id) {
+		if (!text || net_addr_parse(text, &out[i]) ||
+		    gw_server_of(s->boot->gw, &out[i]) != h->id) {
 			gw_boot_error(s,
 				      "hello addrs: %.45s is not among the addresses of [server "
 				      "\"%s\"] in the gateway's configuration",
 				      text ? text : "?", h->cfg->name);
 			return false;
 		}
-		h->addr[i] = a;
+		for (size_t k = 0; k < i; k++)
+			if (net_addr_eq(&out[k], &out[i])) {
+				gw_boot_error(s, "hello addrs: %.45s comes twice", text);
+				return false;
+			}
 	}
-	h->n_addr = (uint32_t)n;
 	return true;
 }
 
@@ -181,6 +186,7 @@ static void on_hello(struct gw_session *s, const json_t *v)
 {
 	const char *name, *key, *mac, *native;
 	struct gw_boot *b = s->boot;
+	struct net_addr list[GW_MAX_ADDRS];
 	struct rte_ether_addr ea;
 	json_t *addrs;
 	json_int_t epoch;
@@ -191,11 +197,12 @@ static void on_hello(struct gw_session *s, const json_t *v)
 	if (s->host || json_unpack((json_t *)v, "{s:i, s:s, s:s, s:I, s:s, s:o, s:s, s:i}",
 				   "version", &ver, "name", &name, "key", &key, "epoch", &epoch,
 				   "mac", &mac, "addrs", &addrs, "native", &native, "mtu", &mtu)) {
-		gw_boot_error(s, s->host ? "a second hello" : "hello lacks a field");
+		gw_boot_error(s, s->host ? "a second hello"
+					 : "hello lacks a field, or one is of the wrong type");
 		return;
 	}
 	h = check_hello(s, name, key, ver);
-	if (!h)
+	if (!h || !parse_addrs(s, h, addrs, list))
 		return;
 	if (!parse_mac(mac, &ea) || ib_addr_parse(native, &a) || mtu < 576 || mtu > 65535 ||
 	    native_taken(b->gw, h, &a)) {
@@ -210,8 +217,8 @@ static void on_hello(struct gw_session *s, const json_t *v)
 		else
 			gw_host_gone(b->gw, h);
 	}
-	if (!take_addrs(s, h, addrs))
-		return;
+	memcpy(h->addr, list, sizeof(h->addr));
+	h->n_addr = (uint32_t)json_array_size(addrs);
 	h->epoch = (uint64_t)epoch;
 	h->native = a;
 	h->mac = ea;
@@ -234,7 +241,8 @@ static void on_ready(struct gw_session *s, const json_t *v)
 
 	if (!s->host || s->host->state != GW_HOST_GREETING ||
 	    json_array_size(list) != gw->n_worker) {
-		gw_boot_error(s, "ready at the wrong time, or not with %u sets", gw->n_worker);
+		gw_boot_error(s, "ready before hello, a second time, or not with %u sets",
+			      gw->n_worker);
 		return;
 	}
 	for (uint32_t i = 0; i < gw->n_worker; i++) {

@@ -163,6 +163,16 @@ void gw_flows_seen(struct gw_worker *w, const uint8_t *frame, const struct net_p
 	note_flags(w, f, flags, from_client);
 }
 
+void gw_flows_end(struct gw_worker *w, const struct net_flow *key)
+{
+	int32_t pos = rte_hash_lookup(w->flows->hash, key);
+
+	if (pos >= 0) {
+		w->flows->e[pos].last_ms = w->now_ms;
+		set_state(&w->flows->e[pos], FLOW_CLOSED);
+	}
+}
+
 void gw_flows_flags(struct gw_worker *w, const uint8_t *frame, const struct net_pkt *p)
 {
 	struct net_flow key;
@@ -177,10 +187,10 @@ void gw_flows_flags(struct gw_worker *w, const uint8_t *frame, const struct net_
 void gw_flows_reason(struct gw_worker *w, const struct net_flow *key, uint32_t host,
 		     enum ib_reason r)
 {
-	struct flow *f = get(w, key, host);
+	int32_t pos = rte_hash_lookup(w->flows->hash, key);
 
-	if (f)
-		f->reason = (uint8_t)r;
+	if (pos >= 0)
+		w->flows->e[pos].reason = (uint8_t)r;
 }
 
 /* Milliseconds that a quiet flow is kept. */

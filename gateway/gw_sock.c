@@ -57,7 +57,7 @@ int gw_sock_listen(const char *path, unsigned int mode)
 		unlink(path);
 		rc = bind(fd, (struct sockaddr *)&sa, sizeof(sa));
 	}
-	if (rc || chmod(path, mode) || listen(fd, 64)) {
+	if (rc || chmod(path, mode) || listen(fd, 512)) {
 		rc = errno;
 		close(fd);
 		errno = rc;

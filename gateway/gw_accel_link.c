@@ -87,6 +87,7 @@ void gw_accel_host_gone(struct gw_worker *w, struct gw_host *h)
 		if (c->state == GW_C_LOST) {
 			w->accel->n_run = 0;
 			tcp_abort(&c->tcp, w->now_us);
+			gw_flows_end(w, &c->flow);
 		}
 		gw_conn_forget(c);
 	}

@@ -15,10 +15,39 @@ void gw_accel_drop(struct gw_worker *w, struct rte_mbuf *m, enum gw_drop why)
 	rte_pktmbuf_free(m);
 }
 
+/* Nothing but an acknowledgement. */
+static bool pure_ack(struct rte_mbuf *m)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	struct tcp_seg seg;
+	struct net_pkt p;
+
+	return !net_parse(frame, rte_pktmbuf_data_len(m), 0, &p) && !p.payload_len &&
+	       !net_parse_tcp(frame, &p, &seg) && seg.flags == TCP_ACK;
+}
+
+/* Too many are held: a newer ACK takes the place of the newest one, if that is an ACK as well. */
+static void replace_ack(struct gw_conn *c, struct rte_mbuf *m)
+{
+	struct rte_mbuf *prev = c->held_first;
+
+	if (!pure_ack(m) || !pure_ack(c->held_last))
+		return;
+	while (prev->next != c->held_last)
+		prev = prev->next;
+	rte_pktmbuf_free(c->held_last);
+	prev->next = NULL;
+	c->held_last = prev;
+	c->held--;
+	gw_accel_of(c)->held--;
+}
+
 void gw_conn_hold(struct gw_conn *c, struct rte_mbuf *m)
 {
 	struct gw_accel *a = gw_accel_of(c);
 
+	if (c->held >= GW_CONN_HELD)
+		replace_ack(c, m);
 	if (c->held >= GW_CONN_HELD || m->nb_segs != 1) {
 		gw_accel_drop(a->w, m, GW_DROP_HELD_FULL);
 		return;

@@ -13,13 +13,13 @@
 
 #include "gateway/gw_accel.h"
 
-#define DRAIN_MIN_US 2000u   /* for the last acknowledgements, at least */
+#define DRAIN_MIN_US 2000u   /* two round trips, with their variation, at least */
 #define DRAIN_MAX_US 100000u /* and at most */
 
 void gw_back_start(struct gw_conn *c, enum ib_reason r)
 {
 	struct gw_worker *w = c->link->worker;
-	uint64_t wait = 2ull * c->tcp.srtt_us;
+	uint64_t wait = 2ull * c->tcp.srtt_us + 4ull * c->tcp.rttvar_us;
 
 	if (c->state != GW_C_ACTIVE)
 		return;
@@ -122,6 +122,8 @@ void gw_back_ack(struct gw_conn *c)
 	}
 	if (c->back_mid == IB_MID_DISCONN)
 		gw_flows_reason(w, &c->flow, h->id, c->reason);
+	else
+		gw_flows_end(w, &c->flow);
 	while ((m = gw_conn_unhold(c)) != NULL) {
 		if (net_parse(rte_pktmbuf_mtod(m, uint8_t *), rte_pktmbuf_data_len(m), 0, &p))
 			gw_accel_drop(w, m, GW_DROP_BAD_ENCAP);

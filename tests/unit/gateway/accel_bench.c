@@ -75,6 +75,11 @@ void gw_flows_reason(struct gw_worker *w, const struct net_flow *f, uint32_t hos
 	B.reason = r;
 }
 
+void gw_flows_end(struct gw_worker *w, const struct net_flow *f)
+{
+	B.ended++;
+}
+
 void gw_event(struct gw_worker *w, enum gw_event kind, const char *fmt, ...)
 {
 	B.events++;

@@ -72,6 +72,7 @@ struct bench {
 	uint32_t loss;	       /* per 10000, both directions */
 	uint32_t events;       /* gw_event() calls */
 	enum ib_reason reason; /* of the last gw_flows_reason() */
+	uint32_t ended;	       /* gw_flows_end() calls */
 	bool no_route;	       /* the client's MAC is not known */
 	struct b_conn *conn[B_SLOTS];
 	uint32_t n_conn;

@@ -181,6 +181,7 @@ static void test_kill(void **state)
 	b_ctl(IB_MID_BACK_ACK, k->token, 0, IB_R_NONE);
 	steps(2, 10);
 	assert_int_equal(gw_accel_kill(B.w, k->token), ENOENT);
+	assert_int_equal(B.ended, 1);
 }
 
 static void test_bad_cursors(void **state)

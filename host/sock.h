@@ -41,6 +41,11 @@ struct sock_arena {
 	uint32_t slots;		    /* checked copy of hdr->slots */
 	uint32_t tx_size;	    /* checked copy, bytes, power of two */
 	uint32_t rx_size;	    /* checked copy, bytes, power of two */
+	uint64_t off_host;	    /* checked copies of where the parts are */
+	uint64_t off_gw;	    /* gateway lines */
+	uint64_t off_meta;	    /* struct host_meta */
+	uint64_t off_tx;	    /* send rings */
+	uint64_t off_rx;	    /* receive rings */
 	int evfd;		    /* taghostd's eventfd, a hidden descriptor */
 	struct sock_arena *next;    /* of the same taghostd */
 };
@@ -109,9 +114,10 @@ void sock_put(struct sock_conn *c);
 struct sock_conn *sock_get(int fd);
 /** Makes fd name c (adds a reference); false: no memory or fd too large. */
 bool sock_table_set(int fd, struct sock_conn *c);
-/** fd no longer names anything; returns the connection with the entry's reference (to be put), or
- * NULL. *last: it was the last descriptor of it in this process. */
-struct sock_conn *sock_table_drop(int fd, bool *last);
+/** fd no longer names anything (or, unless `only` is NULL, no longer that connection); returns the
+ * connection with the entry's reference (to be put), or NULL. *last: it was the last descriptor of
+ * it in this process. */
+struct sock_conn *sock_table_drop(int fd, const struct sock_conn *only, bool *last);
 /** Moves fd to a high number with close-on-exec and hides it; -1 (fd is closed then). */
 int sock_hide(int fd);
 /** Duplicates fd as a hidden descriptor; -1: errno. */
@@ -148,8 +154,8 @@ void sock_leave(struct sock_call *k);
 
 /* sock_takeover.c */
 
-/** Asks taghostd for the connection of k, whose descriptor is fd. True: accelerated now. Preserves
- * errno. */
+/** Asks taghostd for the connection of k, whose descriptor is fd. True: accelerated now; false: the
+ * caller is to look at the state again. Preserves errno. */
 bool sock_takeover(struct sock_call *k, int fd);
 
 /* sock_ipc.c: the connection to taghostd */

@@ -44,7 +44,7 @@ static int accepted(int fd)
 	if (fd < 0 || !sock_own_process())
 		return fd;
 	/* A number that was closed by a call nobody intercepted. */
-	stale = sock_table_drop(fd, &last);
+	stale = sock_table_drop(fd, NULL, &last);
 	if (stale)
 		sock_put(stale);
 	track(fd);

@@ -20,17 +20,25 @@ static bool ring_size_ok(uint32_t n)
 	return n >= 4096 && n <= 1u << 30 && !(n & (n - 1));
 }
 
-static bool header_ok(const struct host_arena_hdr *h, uint64_t size)
+/* Copies what the header says; false: it is not sound. */
+static bool header_take(struct sock_arena *a, const volatile struct host_arena_hdr *h,
+			uint64_t size)
 {
-	uint64_t n = h->slots;
-
-	return h->magic == HOST_ARENA_MAGIC && h->version == HOST_ARENA_VERSION && n &&
-	       n <= HOST_MAX_SLOTS && ring_size_ok(h->tx_size) && ring_size_ok(h->rx_size) &&
-	       h->size <= size && part_fits(h->off_host, n, sizeof(struct ib_host_line), size) &&
-	       part_fits(h->off_gw, n, sizeof(struct ib_gw_line), size) &&
-	       part_fits(h->off_meta, n, sizeof(struct host_meta), size) &&
-	       part_fits(h->off_tx, n, h->tx_size, size) &&
-	       part_fits(h->off_rx, n, h->rx_size, size);
+	a->slots = h->slots;
+	a->tx_size = h->tx_size;
+	a->rx_size = h->rx_size;
+	a->off_host = h->off_host;
+	a->off_gw = h->off_gw;
+	a->off_meta = h->off_meta;
+	a->off_tx = h->off_tx;
+	a->off_rx = h->off_rx;
+	return h->magic == HOST_ARENA_MAGIC && h->version == HOST_ARENA_VERSION && a->slots &&
+	       a->slots <= HOST_MAX_SLOTS && ring_size_ok(a->tx_size) && ring_size_ok(a->rx_size) &&
+	       part_fits(a->off_host, a->slots, sizeof(struct ib_host_line), size) &&
+	       part_fits(a->off_gw, a->slots, sizeof(struct ib_gw_line), size) &&
+	       part_fits(a->off_meta, a->slots, sizeof(struct host_meta), size) &&
+	       part_fits(a->off_tx, a->slots, a->tx_size, size) &&
+	       part_fits(a->off_rx, a->slots, a->rx_size, size);
 }
 
 struct sock_arena *sock_arena_map(int memfd, int evfd, uint32_t number)
@@ -45,16 +53,13 @@ struct sock_arena *sock_arena_map(int memfd, int evfd, uint32_t number)
 		h = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
 	if (h == MAP_FAILED)
 		goto no_map;
-	if (!header_ok(h, st.st_size))
+	if (!header_take(a, h, st.st_size))
 		goto not_sound;
 	a->evfd = sock_hide_dup(evfd);
 	if (a->evfd < 0)
 		goto not_sound;
 	a->hdr = h;
 	a->number = number;
-	a->slots = h->slots;
-	a->tx_size = h->tx_size;
-	a->rx_size = h->rx_size;
 	a->next = NULL;
 	return a;
 
@@ -74,11 +79,11 @@ bool sock_arena_slot(struct sock_conn *c, struct sock_arena *a, uint32_t slot, u
 	c->arena = a;
 	c->slot = slot;
 	c->gen = gen;
-	c->hl = (struct ib_host_line *)(base + a->hdr->off_host) + slot;
-	c->gl = (const struct ib_gw_line *)(base + a->hdr->off_gw) + slot;
-	c->meta = (struct host_meta *)(base + a->hdr->off_meta) + slot;
-	c->tx = base + a->hdr->off_tx + (uint64_t)slot * a->tx_size;
-	c->rx = base + a->hdr->off_rx + (uint64_t)slot * a->rx_size;
+	c->hl = (struct ib_host_line *)(base + a->off_host) + slot;
+	c->gl = (const struct ib_gw_line *)(base + a->off_gw) + slot;
+	c->meta = (struct host_meta *)(base + a->off_meta) + slot;
+	c->tx = base + a->off_tx + (uint64_t)slot * a->tx_size;
+	c->rx = base + a->off_rx + (uint64_t)slot * a->rx_size;
 	return sock_slot_valid(c);
 }
 

@@ -2,7 +2,8 @@
 /*
  * sock_epoll.c - epoll memberships. The kernel keys them by (open file, descriptor): when another
  * file takes the descriptor's place they must be made again. So those of connections that may be
- * taken over are remembered; more than a few of them, and the connection stays native.
+ * taken over are remembered; more than a few of them, and the connection stays native. Those of
+ * accelerated ones are remembered for sock_epoll_again().
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +49,7 @@ SOCK_EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 
 	sock_enter(&k, fd);
 	r = REAL(epoll_ctl)(epfd, op, fd, ev);
-	if (!r && k.counted) {
+	if (!r && k.c && sock_state(k.c) != SOCK_S_NATIVE) {
 		pthread_mutex_lock(&k.c->mtx);
 		note(k.c, epfd, op, fd, ev);
 		pthread_mutex_unlock(&k.c->mtx);

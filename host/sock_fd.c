@@ -59,7 +59,7 @@ static void forget(int fd)
 
 	if (!sock_own_process())
 		return;
-	c = sock_table_drop(fd, &last);
+	c = sock_table_drop(fd, NULL, &last);
 	if (!c)
 		return;
 	if (!last) {

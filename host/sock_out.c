@@ -18,6 +18,17 @@ static ssize_t tx_one(struct sock_call *k, int fd, const void *p, size_t n, int 
 	return sock_tx_iov(k->c, fd, &iov, 1, flags);
 }
 
+/* What a call would send; 0: nothing, or nothing valid. */
+static size_t iov_sum(const struct iovec *iov, size_t n)
+{
+	size_t sum = 0;
+
+	if (n <= IOV_MAX)
+		for (size_t i = 0; i < n; i++)
+			sum += iov[i].iov_len;
+	return sum;
+}
+
 SOCK_EXPORT ssize_t write(int fd, const void *p, size_t n)
 {
 	SOCK_CALL(k);
@@ -57,7 +68,7 @@ SOCK_EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
 
 	if (n < 0 || n > IOV_MAX)
 		return REAL(writev)(fd, iov, n);
-	if (!sock_enter_out(&k, fd, n ? 1 : 0))
+	if (!sock_enter_out(&k, fd, iov_sum(iov, n)))
 		return sock_sent(&k, REAL(writev)(fd, iov, n));
 	return sock_tx_iov(k.c, fd, iov, n, 0);
 }
@@ -67,7 +78,7 @@ SOCK_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t off, 
 {
 	SOCK_CALL(k);
 
-	if (off != -1 || n < 0 || n > IOV_MAX || !sock_enter_out(&k, fd, n ? 1 : 0))
+	if (off != -1 || n < 0 || n > IOV_MAX || !sock_enter_out(&k, fd, iov_sum(iov, n)))
 		return sock_sent(&k, REAL(pwritev2)(fd, iov, n, off, flags));
 	return sock_tx_iov(k.c, fd, iov, n, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
 }
@@ -104,7 +115,7 @@ SOCK_EXPORT ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
 	SOCK_CALL(k);
 
-	if (!sock_enter_out(&k, fd, m->msg_iovlen)) {
+	if (!sock_enter_out(&k, fd, iov_sum(m->msg_iov, m->msg_iovlen))) {
 		if (!k.c && m->msg_controllen)
 			pin_passed(m);
 		return sock_sent(&k, REAL(sendmsg)(fd, m, flags));

@@ -46,7 +46,7 @@ SOCK_EXPORT FILE *fdopen(int fd, const char *mode)
 	f = REAL(fdopen)(fd, mode);
 	if (f && k.c && sock_own_process()) {
 		atomic_store(&k.c->pinned, true);
-		gone = sock_table_drop(fd, &last); /* fclose() will not tell us */
+		gone = sock_table_drop(fd, k.c, &last); /* fclose() will not tell us */
 		if (gone)
 			sock_put(gone);
 	}

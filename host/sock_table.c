@@ -161,7 +161,7 @@ bool sock_table_set(int fd, struct sock_conn *c)
 	return e != NULL;
 }
 
-struct sock_conn *sock_table_drop(int fd, bool *last)
+struct sock_conn *sock_table_drop(int fd, const struct sock_conn *only, bool *last)
 {
 	entry_t *e = entry(fd);
 	struct sock_conn *c = NULL;
@@ -170,7 +170,7 @@ struct sock_conn *sock_table_drop(int fd, bool *last)
 		return NULL;
 	pthread_mutex_lock(&lock);
 	c = atomic_load(e);
-	if (c == &hidden_mark)
+	if (c == &hidden_mark || (only && c != only))
 		c = NULL;
 	if (c) {
 		atomic_store(e, NULL);

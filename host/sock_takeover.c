@@ -94,14 +94,14 @@ bool sock_takeover(struct sock_call *k, int fd)
 	pthread_mutex_lock(&c->mtx);
 	if (!sock_set_state(c, SOCK_S_UNDECIDED, SOCK_S_TAKING)) {
 		pthread_mutex_unlock(&c->mtx);
-		return sock_reenter(k);
+		return false; /* somebody is inside the kernel with it, or has decided already */
 	}
 	next = take(c, fd);
 	sock_set_state(c, SOCK_S_TAKING, next);
 	pthread_mutex_unlock(&c->mtx);
 	if (next == SOCK_S_NATIVE && atomic_load(&c->nfds) == 1) {
 		bool last;
-		struct sock_conn *gone = sock_table_drop(fd, &last);
+		struct sock_conn *gone = sock_table_drop(fd, c, &last);
 
 		if (gone)
 			sock_put(gone);

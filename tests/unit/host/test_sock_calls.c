@@ -238,6 +238,35 @@ static void edges(void **state)
 	pair_close(&p);
 }
 
+/* Each arrival makes an edge, also while older bytes lie unread; and what epoll_ctl() asked for
+ * after the takeover counts. */
+static void edge_for_each_arrival(void **state)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = 1};
+	struct pair p = pair_native();
+	int ep = epoll_create1(0);
+	char b[8];
+
+	assert_int_equal(epoll_ctl(ep, EPOLL_CTL_ADD, p.a, &ev), 0);
+	assert_int_equal(send(p.a, "!", 1, 0), 1);
+	need(p.c, b, 1);
+	ev = (struct epoll_event){.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.u64 = 2};
+	assert_int_equal(epoll_ctl(ep, EPOLL_CTL_MOD, p.a, &ev), 0);
+	for (int round = 0; round < 10; round++) {
+		arrive(&p, "abc");
+		while (epoll_wait(ep, &ev, 1, 20) == 1)
+			;
+		assert_int_equal(read(p.a, b, 1), 1);
+		assert_int_equal(send(p.c, "d", 1, 0), 1);
+		assert_int_equal(epoll_wait(ep, &ev, 1, 2000), 1);
+		assert_int_equal(ev.data.u64, 2);
+		assert_int_equal(ev.events, EPOLLIN | EPOLLOUT);
+		need(p.a, b, 3);
+	}
+	close(ep);
+	pair_close(&p);
+}
+
 static void *drain_all(void *arg)
 {
 	struct pair *p = arg;
@@ -422,13 +451,21 @@ static void broken_pipe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(peek_then_read), cmocka_unit_test(discard_with_trunc),
-		cmocka_unit_test(wait_for_all),	  cmocka_unit_test(vectors),
-		cmocka_unit_test(many_messages),  cmocka_unit_test(counts),
-		cmocka_unit_test(time_limits),	  cmocka_unit_test(full_is_not_writable),
-		cmocka_unit_test(edges),	  cmocka_unit_test(files),
-		cmocka_unit_test(splices),	  cmocka_unit_test(signals),
-		cmocka_unit_test(ends),		  cmocka_unit_test(both_shut_then_read),
+		cmocka_unit_test(peek_then_read),
+		cmocka_unit_test(discard_with_trunc),
+		cmocka_unit_test(wait_for_all),
+		cmocka_unit_test(vectors),
+		cmocka_unit_test(many_messages),
+		cmocka_unit_test(counts),
+		cmocka_unit_test(time_limits),
+		cmocka_unit_test(full_is_not_writable),
+		cmocka_unit_test(edges),
+		cmocka_unit_test(edge_for_each_arrival),
+		cmocka_unit_test(files),
+		cmocka_unit_test(splices),
+		cmocka_unit_test(signals),
+		cmocka_unit_test(ends),
+		cmocka_unit_test(both_shut_then_read),
 		cmocka_unit_test(broken_pipe),
 	};
 

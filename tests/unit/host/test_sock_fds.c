@@ -410,6 +410,76 @@ static void first_send_beside_a_reader(void **state)
 	}
 }
 
+/* Everything at once: two first sends, a reader, duplicates, an epoll set. */
+struct race {
+	struct pair p; /* the connection */
+	int ep;	       /* an epoll set it is added to */
+	pthread_barrier_t go;
+};
+
+static void *race_send(void *arg)
+{
+	struct race *r = arg;
+
+	pthread_barrier_wait(&r->go);
+	return (void *)(intptr_t)(send(r->p.a, "s", 1, 0) == 1);
+}
+
+static void *race_dup(void *arg)
+{
+	struct race *r = arg;
+	bool ok = true;
+	int d;
+
+	pthread_barrier_wait(&r->go);
+	for (int i = 0; i < 5 && ok; i++) {
+		d = dup(r->p.a);
+		ok = d >= 0 && send(d, "d", 1, 0) == 1 && !close(d);
+	}
+	return (void *)(intptr_t)ok;
+}
+
+static void *race_epoll(void *arg)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u32 = 9};
+	struct race *r = arg;
+	char b;
+
+	pthread_barrier_wait(&r->go);
+	if (epoll_ctl(r->ep, EPOLL_CTL_ADD, r->p.a, &ev) || epoll_wait(r->ep, &ev, 1, 5000) != 1)
+		return NULL;
+	while (recv(r->p.a, &b, 1, MSG_DONTWAIT) != 1)
+		if (errno != EAGAIN || epoll_wait(r->ep, &ev, 1, 5000) != 1)
+			return NULL;
+	return r;
+}
+
+static void races(void **state)
+{
+	void *(*const f[])(void *) = {race_send, race_send, race_dup, race_epoll};
+	pthread_t t[4];
+	struct race r;
+	char b[7];
+	void *ok;
+
+	for (int round = 0; round < 100; round++) {
+		r.p = pair_native();
+		r.ep = epoll_create1(EPOLL_CLOEXEC);
+		pthread_barrier_init(&r.go, NULL, 5);
+		for (int i = 0; i < 4; i++)
+			pthread_create(&t[i], NULL, f[i], &r);
+		pthread_barrier_wait(&r.go);
+		assert_int_equal(send(r.p.c, "x", 1, 0), 1);
+		need(r.p.c, b, 7);
+		for (int i = 0; i < 4; i++) {
+			pthread_join(t[i], &ok);
+			assert_non_null(ok);
+		}
+		close(r.ep);
+		pair_close(&r.p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +502,7 @@ int main(void)
 		cmocka_unit_test(shutdown_wakes_a_reader),
 		cmocka_unit_test(cancellation),
 		cmocka_unit_test(first_send_beside_a_reader),
+		cmocka_unit_test(races),
 	};
 
 	alarm(60);

@@ -115,7 +115,7 @@ print("ready", flush=True); time.sleep(20)
 """
     child = lab.start("client", "python3", "-c", script, stdout=-1, text=True)
     assert child.stdout.readline() == "ready\n"
-    memory = wait_for(lambda: (lambda m: m if m["conns"] >= 100 else None)(lab.ctl("memory")), 20)
+    memory = wait_for(lambda: (lambda m: m if m["connections"] >= 100 else None)(lab.memory()), 20)
     child.kill()
     return memory
 
@@ -173,8 +173,8 @@ def main():
         memory = through_gateway(tmp, rows, "first-send")
         through_gateway(tmp, rows, "off")
         plain_kernel(tmp, rows)
-    print(f"gateway memory per idle accelerated connection: {memory['conn_bytes']} bytes of state "
-          f"({memory['conns']} connections open, {memory['chunks_used']} payload chunks in use)")
+    print(f"gateway memory per idle accelerated connection: {memory['connection_bytes']} bytes of state "
+          f"({memory['connections']} connections open, {memory['chunks_used']} payload chunks in use)")
     for group in ("server", "gateway"):
         (CGROUP / f"tagbench-{group}").rmdir()
 

@@ -134,6 +134,10 @@ class Lab:
     def conns(self):
         return self.ctl("conn", "list")["connections"]
 
+    def memory(self):
+        """What worker 0 holds: connections, payload chunks, frames, mbufs, queue pairs."""
+        return self.ctl("memory")["workers"][0]
+
     def pid(self, name):
         return int((LAB / f"{name}.pid").read_text())
 

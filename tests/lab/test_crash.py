@@ -26,7 +26,7 @@ def test_taghostd_killed_and_restarted(make_lab, www, tmp_path):
     lab.kill("taghostd1")
     # the host does not come back in time: its clients get a reset, not silence
     assert client.wait(timeout=30) != 0
-    wait_for(lambda: lab.ctl("memory")["conns"] == 0, 20, what="no connection left")
+    wait_for(lambda: lab.memory()["connections"] == 0, 20, what="no connection left")
     lab.restart_host()
     lab.wait_up()
     before = lab.stats()["rdma_read_bytes"]

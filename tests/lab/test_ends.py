@@ -121,7 +121,7 @@ def test_end_is_the_same_as_from_a_kernel_server(lab, server_mode, client_mode):
     assert lab.stats()["accel_commits"] == before + 1
     assert accelerated == native
     lab.quiet(15)
-    wait_for(lambda: lab.ctl("memory")["conns"] == 0, what="no connection left")
+    wait_for(lambda: lab.memory()["connections"] == 0, what="no connection left")
 
 
 def test_client_killed(lab):

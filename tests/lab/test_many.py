@@ -10,9 +10,14 @@ MB = 1 << 20
 
 
 def resources(lab):
-    """What a daemon holds: queue pairs and memory regions stay, slots and buffers come back."""
-    memory = lab.ctl("memory")
-    return {key: memory[key] for key in ("conns", "chunks_used", "held", "mbufs_used")}
+    """What a worker holds: connections, chunks, frames and buffers come back, queue pairs stay."""
+    return {key: lab.memory()[key] for key in ("connections", "chunks_used", "frames_held",
+                                               "mbufs_used", "queue_pairs")}
+
+
+def arenas(lab):
+    """Memory regions of the host: an arena per user, no more."""
+    return lab.ctl("server", "list")["servers"][0]["arenas"]
 
 
 def rss_kb(lab, name):
@@ -43,11 +48,12 @@ def test_200_parallel_connections_twice(lab, www, tmp_path):
     digest = sha256(path)
     parallel(lab, "http://10.77.0.11/one", 200, digest, out)
     lab.quiet(20)
-    first, rss = resources(lab), (rss_kb(lab, "tagd"), rss_kb(lab, "taghostd1"))
+    first, regions = resources(lab), arenas(lab)
+    rss = rss_kb(lab, "tagd"), rss_kb(lab, "taghostd1")
     parallel(lab, "http://10.77.0.11/one", 200, digest, out)
     lab.quiet(20)
-    wait_for(lambda: resources(lab)["conns"] == first["conns"] and
-             resources(lab)["chunks_used"] == first["chunks_used"], 10, what="resources back")
+    wait_for(lambda: resources(lab) == first, 10, what=f"resources back to {first}")
+    assert arenas(lab) == regions
     # the second round reuses what the first one made
     assert rss_kb(lab, "tagd") < rss[0] * 1.1 + 4096
     assert rss_kb(lab, "taghostd1") < rss[1] * 1.1 + 4096
@@ -63,7 +69,7 @@ def test_2000_short_connections(lab, www):
               "'http://10.77.0.11/tiny?[1-100]' || exit 1; done")
     lab.run("client", "bash", "-c", script, timeout=200)
     lab.quiet(20)
-    assert resources(lab) == start or wait_for(lambda: resources(lab)["conns"] == start["conns"])
+    wait_for(lambda: resources(lab) == start, 10, what=f"resources back to {start}")
     assert lab.stats()["accel_grants"] >= 2000
     listing = lab.run("gw", "tagctl", "map", "show", "accelerated").stdout
     assert "10.77.0.2" not in listing

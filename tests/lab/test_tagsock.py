@@ -225,7 +225,8 @@ def nginx(rig, port, sendfile, extra=""):
           client_body_temp_path {rig.tmp}/body; proxy_temp_path {rig.tmp}/proxy;
           fastcgi_temp_path {rig.tmp}/fcgi; uwsgi_temp_path {rig.tmp}/uwsgi;
           scgi_temp_path {rig.tmp}/scgi; {extra}
-          server {{ listen 127.0.0.1:{port}; root {www}; }}
+          server {{ listen 127.0.0.1:{port}; root {www}; dav_methods PUT;
+                    client_max_body_size 0; }}
         }}""")
     rig.serve("nginx", "-e", rig.tmp / "error.log", "-c", conf, port=port)
     return www
@@ -257,6 +258,61 @@ def test_nginx(rig, sendfile):
     assert "Socket errors" not in load and "Non-2xx" not in load, load
     stats = rig.idle()
     assert stats["unmarked"] == 0
+
+
+@pytest.mark.parametrize("policy", ["accept", "first-send"])
+def test_nginx_upload(rig, policy):
+    rig.start(policy=policy)
+    port = free_port()
+    www = nginx(rig, port, "on")
+    size = 24 * MB
+    digest = random_file(rig.tmp / "big", size)
+    url = f"http://127.0.0.1:{port}/up"
+
+    def put(n):
+        subprocess.run(["curl", "-sS", "--fail", "--max-time", "20", "-H", "Expect: 100-continue",
+                        "-T", rig.tmp / "big", f"{url}{n}"], check=True, timeout=30)
+        return fetch(f"{url}{n}")
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        assert set(pool.map(put, range(3))) == {digest}
+    stats = rig.idle()
+    assert stats["granted"] == 6
+    assert stats["rx_bytes"] >= 3 * size - MB
+    assert (www / "up0").stat().st_size == size
+
+
+def test_nginx_proxies(rig):
+    """One worker's connections to clients are accelerated, those to its upstream are not."""
+    rig.start()
+    port, upstream = free_port(), free_port()
+    nginx(rig, port, "on", f"""
+          server {{ listen 127.0.0.1:{upstream}; root {rig.tmp}/www; }}
+          proxy_buffering off;
+          server {{ listen 127.0.0.1:{port + 1}; location / {{
+                    proxy_pass http://127.0.0.1:{upstream}; }} }}""")
+    digest = random_file(rig.tmp / "www" / "big", 16 * MB)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(fetch, f"http://127.0.0.1:{port + 1}/big") for _ in range(4)]
+        assert {job.result() for job in jobs} == {digest}
+    assert rig.idle()["granted"] == 8
+
+
+def test_tls(rig):
+    rig.start()
+    port = free_port()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", rig.tmp / "key", "-out",
+                    rig.tmp / "cert", "-subj", "/CN=localhost"], check=True, capture_output=True)
+    digest = random_file(rig.tmp / "big", 16 * MB)
+    rig.serve("openssl", "s_server", "-quiet", "-accept", f"127.0.0.1:{port}", "-HTTP", "-key",
+              rig.tmp / "key", "-cert", rig.tmp / "cert", port=port, cwd=rig.tmp,
+              stdin=subprocess.DEVNULL)
+    for _ in range(2):
+        assert fetch(f"https://127.0.0.1:{port}/big", "-k", "--http0.9",
+                     "--ignore-content-length") is not None
+    assert digest
+    assert rig.idle()["granted"] == 2
 
 
 def test_nginx_partly_refused(rig):

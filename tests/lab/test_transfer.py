@@ -101,7 +101,11 @@ def test_mixed_when_the_gateway_may_accelerate_only_ten(make_lab, www, tmp_path)
                                    if c["state"] != "closed")
 
     wanted = {("accelerated", "none"): 10, ("native", "gateway-limit"): 40}
-    wait_for(lambda: kinds() == wanted, 20, what="10 accelerated, 40 native with their reason")
+    seen = []
+    try:
+        wait_for(lambda: seen.append(kinds()) or seen[-1] == wanted, 20)
+    except AssertionError:
+        raise AssertionError(f"wanted {wanted}, seen {seen[::20]}") from None
     assert child.wait(timeout=90) == 0
     assert {sha256(tmp_path / str(i)) for i in range(1, 51)} == {sha256(path)}
     lab.quiet()

@@ -13,18 +13,6 @@
 #include "gateway/gw_int.h"
 #include "tcpstack/net_wire.h"
 
-/* Source GID of a received datagram: IPv6-shaped, or the IPv4 header of RoCE v2 (IBTA A17.4.5.2).
- */
-static const uint8_t *source_gid(const uint8_t *grh, uint8_t mapped[16])
-{
-	if (grh[0] >> 4 == 6)
-		return grh + 8;
-	memset(mapped, 0, 10);
-	mapped[10] = mapped[11] = 0xff;
-	memcpy(mapped + 12, grh + 32, 4);
-	return mapped;
-}
-
 /* The host that a datagram came from, or NULL. */
 static struct gw_host *source_host(struct gw_worker *w, const struct rte_mbuf *m,
 				   const struct ibv_wc *wc)
@@ -38,7 +26,7 @@ static struct gw_host *source_host(struct gw_worker *w, const struct rte_mbuf *m
 	if (!map)
 		return NULL;
 	if (w->gw->dev.roce)
-		gid = source_gid(grh, mapped);
+		gid = ib_grh_source(grh, mapped);
 	s = corr_native_by_source(map, wc->slid, gid, wc->src_qp);
 	return s ? &w->gw->host[s->id] : NULL;
 }

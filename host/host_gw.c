@@ -448,6 +448,9 @@ void host_gw_flush(struct host *h)
 
 struct host_worker *host_gw_by_source(struct host *h, const struct ibv_wc *wc, const uint8_t *grh)
 {
+	uint8_t mapped[16];
+	const uint8_t *gid = h->dev.roce ? ib_grh_source(grh, mapped) : NULL;
+
 	for (unsigned int i = 0; i < h->n_gw; i++) {
 		struct host_gw *g = &h->gw[i];
 
@@ -456,9 +459,7 @@ struct host_worker *host_gw_by_source(struct host *h, const struct ibv_wc *wc, c
 
 			if (a->qpn != wc->src_qp)
 				continue;
-			if (h->dev.roce
-				    ? !memcmp(((const struct ibv_grh *)grh)->sgid.raw, a->gid, 16)
-				    : wc->slid == a->lid)
+			if (gid ? !memcmp(gid, a->gid, 16) : wc->slid == a->lid)
 				return &g->worker[k];
 		}
 	}

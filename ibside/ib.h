@@ -95,6 +95,12 @@ struct ib_addr {
 	uint8_t rd_atomic; /* READs the peer answers at a time, or 0 */
 };
 
+/**
+ * Source GID of a UD packet from the IB_GRH_LEN bytes in front of its payload: of a GRH, of the
+ * IPv6 header of RoCE v2, or of its IPv4 header, mapped into `mapped`. Points into either.
+ */
+const uint8_t *ib_grh_source(const uint8_t *grh, uint8_t mapped[16]);
+
 struct ib_op;
 /** Completion of a work request: status IBV_WC_SUCCESS or why not. The op may be reused inside. */
 typedef void ib_done_fn(struct ib_op *op, enum ibv_wc_status status);

@@ -35,6 +35,29 @@ struct ibv_ah *ib_ah(struct ib_dev *d, const struct ib_addr *a)
 	return ibv_create_ah(d->pd, &attr);
 }
 
+/* True for an IPv4 header of 20 bytes with a good checksum. */
+static bool is_ipv4(const uint8_t *p)
+{
+	uint32_t sum = 0;
+
+	for (int i = 0; i < 20; i += 2)
+		sum += (uint32_t)p[i] << 8 | p[i + 1];
+	sum = (sum & 0xffff) + (sum >> 16);
+	return p[0] == 0x45 && sum + (sum >> 16) == 0xffff;
+}
+
+const uint8_t *ib_grh_source(const uint8_t *grh, uint8_t mapped[16])
+{
+	/* An IPv4 header is in the last 20 bytes; what is ahead of it is undefined (IBTA
+	 * A17.4.5.2). */
+	if (grh[0] >> 4 == 6 && !is_ipv4(grh + 20))
+		return grh + offsetof(struct ibv_grh, sgid);
+	memset(mapped, 0, 10);
+	mapped[10] = mapped[11] = 0xff;
+	memcpy(mapped + 12, grh + 20 + 12, 4);
+	return mapped;
+}
+
 void ib_addr_str(const struct ib_addr *a, char buf[80])
 {
 	int n = snprintf(buf, 80, "%04x:", a->lid);

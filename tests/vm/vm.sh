@@ -3,8 +3,8 @@
 # vm.sh - runs a command as root in a throw-away guest that has kernel RDMA devices (soft-RoCE).
 #
 #   vm.sh [OPTIONS] -- COMMAND...
-#	--mtu BYTES	of the fabric's Ethernet (4200: path MTU 4096; 1500: path MTU 1024)
-#	--ends "A B"	names of the two namespaces (fab-a fab-b); see guest/setup.sh
+#	--mtu BYTES	a fabric between namespaces fab-a and fab-b, see guest/fabric.sh, with this Ethernet
+#			MTU (4200: path MTU 4096; 1500: path MTU 1024); 0: none
 #	--memory MIB	of the guest (768)
 #	--timeout S	for everything (120)
 #	-v		shows console and kernel messages even when all is well
@@ -17,14 +17,13 @@
 # The processor is emulated: on a machine where /dev/kvm really works, TAG_VM_ACCEL=kvm is faster.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-MTU=4200 ENDS="fab-a fab-b" MEMORY=768 TIMEOUT=120 VERBOSE=
+MTU=4200 MEMORY=768 TIMEOUT=120 VERBOSE=
 
 die() { printf 'vm.sh: %s\n' "$2" >&2; exit "$1"; }
 
 while [ $# -gt 0 ]; do
 	case $1 in
 	--mtu) MTU=$2; shift ;;
-	--ends) ENDS=$2; shift ;;
 	--memory) MEMORY=$2; shift ;;
 	--timeout) TIMEOUT=$2; shift ;;
 	-v) VERBOSE=1 ;;
@@ -58,8 +57,8 @@ initrd() {
 # What the guest reads of its task.
 exchange() {
 	mkdir "$EXCHANGE"
-	cp "$HERE/guest/setup.sh" "$EXCHANGE/"
-	printf 'MTU=%q ENDS=%q\n' "$MTU" "$ENDS" >"$EXCHANGE/parameters"
+	cp "$HERE/guest/setup.sh" "$HERE/guest/fabric.sh" "$EXCHANGE/"
+	printf 'MTU=%q\n' "$MTU" >"$EXCHANGE/parameters"
 	{
 		printf 'cd %q || exit 125\nexec' "$PWD"
 		printf ' %q' "$@"

@@ -108,6 +108,22 @@ static void routed_as_the_device_does(void **state)
 	assert_memory_equal(v.grh.dgid.raw, sample.gid, 16);
 }
 
+/* Where a datagram came from: a GRH, RoCE v2 over IPv6 and over IPv4 with garbage ahead of it. */
+static void source_of_a_datagram(void **state)
+{
+	static const uint8_t ipv4[20] = {0x45, 0,    0,	 0x30, 0, 1, 0x40, 0,  64, 17,
+					 0x26, 0x0a, 10, 88,   0, 2, 10,   88, 0,  1};
+	static const uint8_t v4_gid[16] = {[10] = 0xff, [11] = 0xff, [12] = 10, 88, 0, 2};
+	uint8_t grh[IB_GRH_LEN] = {0x60}, mapped[16];
+
+	memcpy(grh + 8, sample.gid, 16);
+	assert_memory_equal(ib_grh_source(grh, mapped), sample.gid, 16);
+	memcpy(grh + 20, ipv4, sizeof(ipv4));
+	assert_memory_equal(ib_grh_source(grh, mapped), v4_gid, 16);
+	memset(grh, 0, 20);
+	assert_memory_equal(ib_grh_source(grh, mapped), v4_gid, 16);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,6 +131,7 @@ int main(void)
 		cmocka_unit_test(short_form),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(routed_as_the_device_does),
+		cmocka_unit_test(source_of_a_datagram),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

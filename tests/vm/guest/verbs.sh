@@ -7,25 +7,15 @@
 # A CASE is TEST/ENDS/GID/LOSS: test program, `one` device or `two` (ends in two namespaces, so that
 # all crosses the link), GID index, and percentage of packets that the link loses each way.
 # After a case's output stands a line "case CASE: STATUS".
+. /run/guest/fabric.sh
 BUILD=$1
 shift
-
-loss() { # PERCENT
-	local ns
-	for ns in fab-a fab-b; do
-		if [ "$1" = 0 ]; then
-			ip netns exec $ns tc qdisc del dev fab0 root 2>/dev/null
-		else
-			ip netns exec $ns tc qdisc replace dev fab0 root netem loss "$1%"
-		fi
-	done
-}
 
 for case in "$@"; do
 	IFS=/ read -r test ends gid percent <<<"$case"
 	set -- TAG_IB_DEVICE=rxe_a TAG_IB_GID_INDEX="$gid"
 	[ "$ends" = one ] || set -- "$@" TAG_IB_DEVICE_B=rxe_b
-	loss "$percent"
+	fabric_loss fab-a fab-b "$percent"
 	ip netns exec fab-a env "$@" timeout 60 "$BUILD/tests/unit/ibside/test_ib_$test" 2>&1
 	echo "case $case: $?"
 done

@@ -91,7 +91,7 @@ static void rdv_sweep(int dirfd)
 
 		if (end == e->d_name || strcmp(end, ".port") || soft_port_local((uint32_t)lid))
 			continue;
-		fd = openat(dirfd, e->d_name, O_RDWR | O_CLOEXEC);
+		fd = openat(dirfd, e->d_name, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			continue;
 		if (!rdv_holder(fd))
@@ -188,7 +188,7 @@ bool soft_rdv_alive(uint32_t lid)
 		return true;
 	if (rdv_path(lid, path, sizeof(path)))
 		return false;
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
 	alive = rdv_holder(fd) != 0;
@@ -206,7 +206,7 @@ int soft_rdv_find(uint32_t lid, int *pid, int *memfd_nr, int *pidfd)
 
 	if (rc)
 		return rc;
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno;
 	rc = ENOENT;

@@ -30,7 +30,7 @@ struct ibv_context *rig_open(const char *dev)
 	return ctx;
 }
 
-static uint8_t *rig_mem(bool in_memfd)
+static uint8_t *rig_mem(bool in_memfd, int *memfd)
 {
 	int fd = in_memfd ? memfd_create("rig", MFD_CLOEXEC) : -1;
 	uint8_t *p;
@@ -40,8 +40,7 @@ static uint8_t *rig_mem(bool in_memfd)
 	p = mmap(NULL, RIG_BUF, PROT_READ | PROT_WRITE,
 		 in_memfd ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, fd, 0);
 	assert_ptr_not_equal(p, MAP_FAILED);
-	if (fd >= 0)
-		close(fd);
+	*memfd = fd;
 	return p;
 }
 
@@ -89,7 +88,7 @@ void rig_up(struct rig_end *e, const struct rig_opt *o)
 	e->srq = o->srq ? ibv_create_srq(e->pd, &s) : NULL;
 	assert_non_null(e->scq);
 	assert_non_null(e->rcq);
-	e->buf = rig_mem(o->memfd);
+	e->buf = rig_mem(o->memfd, &e->memfd);
 	e->mr = ibv_reg_mr_iova2(e->pd, e->buf, RIG_BUF, (uintptr_t)e->buf,
 				 (unsigned int)(o->access ? o->access : RIG_ALL_ACC));
 	assert_non_null(e->mr);
@@ -117,6 +116,8 @@ void rig_down(struct rig_end *e)
 	assert_int_equal(ibv_dealloc_pd(e->pd), 0);
 	assert_int_equal(ibv_close_device(e->ctx), 0);
 	munmap(e->buf, RIG_BUF);
+	if (e->memfd >= 0)
+		close(e->memfd);
 }
 
 /* Moves a queue pair to a state that needs no attributes. */
@@ -294,12 +295,18 @@ void rig_hear(int fd, void *p, size_t n)
 	}
 }
 
-static char own_dir[] = "/tmp/softhca-test-XXXXXX";
+static char own_dir[256];
 
 /* A subnet of this test's own. */
 void rig_dir(void)
 {
-	assert_non_null(mkdtemp(own_dir));
+	const char *tmp = getenv("TMPDIR");
+
+	snprintf(own_dir, sizeof(own_dir), "%s/softhca-test-XXXXXX", tmp ? tmp : "/tmp");
+	if (!mkdtemp(own_dir)) {
+		perror(own_dir);
+		exit(1);
+	}
 	setenv("SOFTHCA_DIR", own_dir, 1);
 	setenv("SOFTHCA_DEVICES", "2", 1);
 }

@@ -56,6 +56,7 @@ struct rig_end {
 	uint8_t *buf;		     /* RIG_BUF bytes */
 	struct rig_addr me;	     /* to be told */
 	enum ibv_qp_type type;	     /* of qp */
+	int memfd;		     /* behind buf, or -1 */
 };
 
 /* How the ends are connected; zero: timeout 14, 7 retries, RNR for ever. */

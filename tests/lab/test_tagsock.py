@@ -413,6 +413,27 @@ def test_python_http_server(rig):
     assert stats["granted"] == 4 and stats["tx_bytes"] >= 4 * 24 * MB
 
 
+def test_programs_that_inherit_the_connection(rig):
+    """CGI: another program writes to the accelerated descriptor, past the library."""
+    rig.start()
+    port = free_port()
+    (rig.tmp / "cgi-bin").mkdir()
+    script = rig.tmp / "cgi-bin" / "data"
+    script.write_text("#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\n"
+                      f"head -c 300000 {rig.tmp}/big\n")
+    digest = random_file(rig.tmp / "big", 300000)
+    for path in (script, rig.tmp, *rig.tmp.parents[:3]):
+        with contextlib.suppress(PermissionError):
+            path.chmod(path.stat().st_mode | 0o755)
+    rig.serve("python3", "-m", "http.server", "--cgi", "--bind", "127.0.0.1", port, port=port,
+              cwd=rig.tmp)
+    for _ in range(3):
+        assert fetch(f"http://127.0.0.1:{port}/cgi-bin/data") == digest
+    stats = rig.idle()
+    assert stats["granted"] == 3
+    assert stats["unmarked"] >= 3 * 300000
+
+
 @pytest.mark.parametrize("policy", ["first-send", "accept"])
 def test_upload(rig, policy):
     rig.start(policy=policy)

@@ -286,6 +286,9 @@ void gw_flows_reason(struct gw_worker *w, const struct net_flow *f, uint32_t hos
 /** The flow was reset while it was accelerated: nothing of it will be seen natively. */
 void gw_flows_end(struct gw_worker *w, const struct net_flow *f);
 
+/** The gateway has reset a connection at its client: no native frame will tell. */
+void gw_flows_ended(struct gw_worker *w, const struct net_flow *f);
+
 /* --- gateway/gw_accel.c and its neighbours: acceleration --------------------------------- */
 
 /** Creates and destroys a worker's acceleration state. */

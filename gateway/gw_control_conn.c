@@ -76,32 +76,54 @@ static json_t *row_json(const struct gw *gw, const struct gw_conn_row *r)
 	return o;
 }
 
-/* Appends a worker's rows; *seen holds the flows that are accelerated. */
+/* Adds the counters of a second row of a flow to the first. */
+static void merge(json_t *into, const json_t *o)
+{
+	static const char *const sums[] = {"tx_bytes", "rx_bytes"};
+
+	for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
+		json_object_set_new(
+			into, sums[i],
+			json_integer(json_integer_value(json_object_get(into, sums[i])) +
+				     json_integer_value(json_object_get(o, sums[i]))));
+}
+
+/* Appends a row, unless *seen has its flow: accelerated, or native in another worker. */
+static void add_row(json_t *list, json_t *seen, json_t *o, bool accelerated)
+{
+	const char *client = json_string_value(json_object_get(o, "client"));
+	const char *server = json_string_value(json_object_get(o, "server"));
+	char key[2 * NET_ADDRSTR + 32];
+	json_t *first;
+
+	snprintf(key, sizeof(key), "%s %s", client, server);
+	first = json_object_get(seen, key);
+	if (first) {
+		if (json_is_object(first))
+			merge(first, o);
+		json_decref(o);
+		return;
+	}
+	if (accelerated)
+		json_object_set_new(seen, key, json_true());
+	else
+		json_object_set(seen, key, o);
+	json_array_append_new(list, o);
+}
+
+/* Appends a worker's rows. */
 static void add_rows(struct gw *gw, struct gw_worker *w, bool accelerated, json_t *list,
 		     json_t *seen)
 {
 	struct rows_call *c = calloc(1, sizeof(*c));
-	char key[2 * NET_ADDRSTR + 32];
 
 	if (!c)
 		return;
 	c->accelerated = accelerated;
 	do {
 		gw_call(w, on_rows, c);
-		for (uint32_t i = 0; i < c->n; i++) {
-			json_t *o = row_json(gw, &c->row[i]);
-
-			snprintf(key, sizeof(key), "%s %s",
-				 json_string_value(json_object_get(o, "client")),
-				 json_string_value(json_object_get(o, "server")));
-			if (accelerated)
-				json_object_set_new(seen, key, json_true());
-			else if (json_object_get(seen, key)) {
-				json_decref(o);
-				continue;
-			}
-			json_array_append_new(list, o);
-		}
+		for (uint32_t i = 0; i < c->n; i++)
+			add_row(list, seen, row_json(gw, &c->row[i]), accelerated);
 	} while (c->n == ROWS);
 	free(c);
 }

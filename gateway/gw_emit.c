@@ -146,6 +146,8 @@ int gw_emit(struct tcp_conn *t, const struct tcp_emit *e)
 		rte_pktmbuf_free(*next++);
 	if (e->len)
 		a->run[a->n_run++] = (struct gw_run){.seq = e->seq, .len = e->len};
+	if (e->flags & TCP_RST)
+		gw_flows_ended(a->w, &c->flow);
 	return 0;
 }
 

@@ -40,6 +40,7 @@ struct flow {
 	struct net_flow key; /* as the server sees it */
 	uint8_t state;	     /* enum flow_state */
 	uint8_t reason;	     /* enum ib_reason: why it is native */
+	uint8_t dirs;	     /* frames seen, 1: from the client, 2: from the server */
 	uint8_t fins;	     /* 1: from the client, 2: from the server */
 	uint32_t host;	     /* server id */
 	uint64_t first_ms;   /* first frame */
@@ -156,6 +157,7 @@ void gw_flows_seen(struct gw_worker *w, const uint8_t *frame, const struct net_p
 	if (!f)
 		return;
 	f->last_ms = w->now_ms;
+	f->dirs |= from_client ? 1 : 2;
 	if (from_client)
 		f->rx_bytes += p->payload_len;
 	else
@@ -193,6 +195,16 @@ void gw_flows_reason(struct gw_worker *w, const struct net_flow *key, uint32_t h
 		w->flows->e[pos].reason = (uint8_t)r;
 }
 
+void gw_flows_ended(struct gw_worker *w, const struct net_flow *key)
+{
+	int32_t pos = rte_hash_lookup(w->flows->hash, key);
+
+	if (pos < 0)
+		return;
+	w->flows->e[pos].last_ms = w->now_ms;
+	set_state(&w->flows->e[pos], FLOW_CLOSED);
+}
+
 /* Milliseconds that a quiet flow is kept. */
 static uint64_t keep_ms(const struct flow *f)
 {
@@ -204,7 +216,7 @@ static uint64_t keep_ms(const struct flow *f)
 	case FLOW_CLOSED:
 		return CLOSED_MS;
 	default:
-		return IDLE_MS;
+		return f->dirs == 3 ? IDLE_MS : SYN_MS; /* another worker has the other half */
 	}
 }
 

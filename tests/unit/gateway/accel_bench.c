@@ -70,6 +70,10 @@ void gw_native_to_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *
 	B.native[B.n_native++] = m;
 }
 
+void gw_flows_ended(struct gw_worker *w, const struct net_flow *f)
+{
+}
+
 void gw_flows_reason(struct gw_worker *w, const struct net_flow *f, uint32_t host, enum ib_reason r)
 {
 	B.reason = r;

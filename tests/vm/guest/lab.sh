@@ -5,6 +5,7 @@
 # Tunables beside the lab's: VM_MTU (of the fabric's Ethernet), VM_GID (GID index).
 . /run/guest/fabric.sh
 . "$TOP/tests/lab/lab.sh"
+LAB_SLOTS=${LAB_SLOTS:-16} # all of it is locked memory, once for each connection the host may have
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }

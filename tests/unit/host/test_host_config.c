@@ -91,7 +91,7 @@ static void every_key(void **state)
 static const struct {
 	const char *line, *says;
 } wrong[] = {
-	{"[host]\nnmae = x\n", ":7: [host] nmae: unknown key; allowed: name, key"},
+	{"[host]\nnmae = x\n", ":8: [host] nmae: unknown key; allowed: name, key"},
 	{"[hots]\n", ":7: [hots]: unknown section"},
 	{"[gateway gw2]\n", ":7: [gateway gw2]: unknown section"},
 	{"[gateway \"gw1\"]\n", "given twice, first in line 5"},

@@ -83,8 +83,7 @@ struct soft_peer *soft_ah_peer(struct soft_port *p, struct soft_ah *ah)
 	struct soft_peer *peer;
 
 	pthread_mutex_lock(&ah->lock);
-	if (ah->peer &&
-	    soft_unlikely(atomic_load_explicit(&ah->peer->dead, memory_order_relaxed))) {
+	if (ah->peer && soft_unlikely(soft_peer_gone(ah->peer))) {
 		soft_peer_put(p, ah->peer);
 		ah->peer = NULL;
 	}

@@ -81,7 +81,7 @@ static struct soft_result exec_connected(struct soft_qp *q, struct soft_wqe *w)
 		q->peer = soft_peer_get(q->port, q->shm->dest_lid);
 	if (!q->peer || !soft_av_match(q->peer, &q->attr.ah_attr))
 		return uc ? ok : wait;
-	if (atomic_load_explicit(&q->peer->dead, memory_order_relaxed))
+	if (soft_unlikely(soft_peer_gone(q->peer)))
 		return uc ? ok : fail(IBV_WC_RETRY_EXC_ERR, SOFT_VE_PEER_DEAD);
 	dqp = &q->peer->shm->qp[SOFT_QPN_IDX(q->attr.dest_qp_num)];
 	if (atomic_load_explicit(&dqp->qpn, memory_order_acquire) != q->attr.dest_qp_num)

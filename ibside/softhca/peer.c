@@ -127,6 +127,36 @@ static bool peer_claim(struct soft_peer *peer)
 	return true;
 }
 
+/* Whether @peer cannot be reached any more: its process has died or closed the port. */
+bool soft_peer_gone(const struct soft_peer *peer)
+{
+	return atomic_load_explicit(&peer->dead, memory_order_relaxed) ||
+	       atomic_load_explicit(&peer->shm->closed, memory_order_relaxed);
+}
+
+/* The attached peer with @lid, counted, or NULL.  One that is gone, also if the helper thread has
+ * not noticed yet, is not offered again: its LID may have a new owner. */
+static struct soft_peer *peer_find(struct soft_port *p, uint32_t lid)
+{
+	struct soft_peer *peer, *corpse = NULL;
+
+	pthread_mutex_lock(&p->lock);
+	peer = p->by_lid[lid];
+	if (peer && !peer->self)
+		atomic_store(&peer->alive_ns, 0); /* do not trust an old answer */
+	if (peer && (soft_peer_gone(peer) || !soft_peer_alive(peer))) {
+		peer_unlist(p, peer);
+		corpse = peer_claim(peer) ? peer : NULL;
+		peer = NULL;
+	}
+	if (peer)
+		peer->refs++;
+	pthread_mutex_unlock(&p->lock);
+	if (corpse)
+		peer_free(corpse);
+	return peer;
+}
+
 /* The peer with @lid, attached if need be; counted.  Returns NULL and errno if there is none. */
 struct soft_peer *soft_peer_get(struct soft_port *p, uint32_t lid)
 {
@@ -137,11 +167,7 @@ struct soft_peer *soft_peer_get(struct soft_port *p, uint32_t lid)
 		errno = ENOENT;
 		return NULL;
 	}
-	pthread_mutex_lock(&p->lock);
-	peer = p->by_lid[lid];
-	if (peer)
-		peer->refs++;
-	pthread_mutex_unlock(&p->lock);
+	peer = peer_find(p, lid);
 	if (peer)
 		return peer;
 	peer = calloc(1, sizeof(*peer));

@@ -167,6 +167,7 @@ void soft_rdv_withdraw(struct soft_port *p)
 {
 	int dirfd = rdv_lock_dir();
 
+	atomic_store(&p->shm->closed, 1);
 	unlink(p->path);
 	close(p->file);
 	p->file = -1;

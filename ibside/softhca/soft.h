@@ -215,7 +215,6 @@ struct soft_qp {
 	int wr_err;		    /* ibv_wr_*: first error */
 	struct soft_peer *peer;	    /* RC, UC: counted, or NULL */
 	_Atomic uint32_t stall;	    /* enum soft_stall: why sq_exec does not move */
-	uint64_t stall_since;	    /* ns */
 	uint64_t stall_until;	    /* ns: gives up then */
 	uint64_t stall_next;	    /* ns: next attempt by the helper thread */
 	struct soft_qp *stall_link; /* port's list; under stall_lock */
@@ -296,6 +295,7 @@ void soft_peer_put(struct soft_port *p, struct soft_peer *peer);
 int soft_peers_init(struct soft_port *p);
 void soft_peers_free(struct soft_port *p);
 bool soft_peer_alive(struct soft_peer *peer);
+bool soft_peer_gone(const struct soft_peer *peer);
 void soft_peer_died(struct soft_peer *peer);
 uint8_t *soft_peer_map(struct soft_peer *peer, const struct shm_mr *mr, uint64_t off, uint64_t len);
 int soft_peer_evfd(struct soft_peer *peer, uint32_t evq);

@@ -186,6 +186,7 @@ struct shm_port {
 	uint32_t lid;		      /* host byte order */
 	uint64_t guid;		      /* port GUID, host byte order */
 	uint64_t size;		      /* bytes of the arena */
+	_Atomic uint32_t closed;      /* the port has left the subnet */
 	pthread_mutex_t atomic_lock;  /* robust; serialises atomics on unmapped memory */
 	_Atomic uint64_t stage_head;  /* staging slots given back: tag << 32 | index */
 	_Atomic uint32_t stage_fresh; /* staging slots ever used: those above are free, untouched */

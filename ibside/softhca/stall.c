@@ -60,7 +60,6 @@ bool soft_stall_start(struct soft_qp *q, struct soft_result *r)
 	if (atomic_load(&q->stall) != r->stall) {
 		if (rnr)
 			soft_count(q->port->shm, rnr, 1);
-		q->stall_since = now;
 		atomic_store(&q->stall, r->stall);
 		q->stall_until = limit == NEVER ? NEVER : now + limit;
 	}
@@ -97,7 +96,7 @@ void soft_stall_end(struct soft_qp *q)
  * looking for a peer takes system calls and keeps to its interval. */
 static bool stall_due(const struct soft_qp *q, bool timers, uint64_t now)
 {
-	if (q->peer && atomic_load(&q->peer->dead))
+	if (q->peer && soft_peer_gone(q->peer))
 		return true;
 	if (!timers && atomic_load(&q->stall) == SOFT_STALL_RNR)
 		return true;

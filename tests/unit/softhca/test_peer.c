@@ -411,6 +411,67 @@ static void restarted(void **state)
 	rig_down(&e);
 }
 
+/* Child: opens its port, receives one datagram and closes it, again and again. */
+static int reopen_child(int fd)
+{
+	for (int i = 0; i < 3; i++) {
+		struct rig_end e;
+		char c;
+
+		rig_up(&e, &child_opt);
+		rig_connect(&e, NULL, NULL);
+		rig_recv(&e, 0, 0, 4096);
+		rig_tell(fd, &e.me, sizeof(e.me));
+		rig_ok(e.rcq);
+		rig_down(&e);
+		rig_tell(fd, "", 1);
+		rig_hear(fd, &c, 1);
+	}
+	return 0;
+}
+
+/* The same for a peer that lives on but closes its port and opens another. */
+static void reopened(void **state)
+{
+	const struct rig_opt o = {.type = IBV_QPT_UD};
+	struct ibv_ah_attr aa = {.port_num = 1};
+	struct ibv_ah *ah = NULL;
+	struct rig_addr to;
+	struct rig_end e;
+	int fd, pid;
+	char c;
+
+	(void)state;
+	child_opt = o;
+	rig_up(&e, &o);
+	rig_connect(&e, NULL, NULL);
+	pid = rig_fork(reopen_child, &fd);
+	for (int i = 0; i < 3; i++) {
+		struct ibv_sge s = {(uintptr_t)e.buf, 100, e.mr->lkey};
+		struct ibv_send_wr w = {.sg_list = &s,
+					.num_sge = 1,
+					.opcode = IBV_WR_SEND,
+					.send_flags = IBV_SEND_SIGNALED},
+				   *bad;
+
+		rig_hear(fd, &to, sizeof(to));
+		aa.dlid = to.lid;
+		if (!ah)
+			ah = ibv_create_ah(e.pd, &aa);
+		w.wr.ud.ah = ah;
+		w.wr.ud.remote_qpn = to.qpn;
+		w.wr.ud.remote_qkey = RIG_QKEY;
+		assert_int_equal(ibv_post_send(e.qp, &w, &bad), 0); /* none is lost */
+		rig_ok(e.scq);
+		rig_hear(fd, &c, 1);
+		rig_tell(fd, "", 1);
+	}
+	assert_int_equal(rig_reap(pid), 0);
+	close(fd);
+	assert_int_equal(ibv_destroy_ah(ah), 0);
+	rig_down(&e);
+}
+
 static int netns_child(int fd)
 {
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
@@ -529,6 +590,7 @@ int main(void)
 		cmocka_unit_test(killed_in_the_act),
 		cmocka_unit_test(leftovers),
 		cmocka_unit_test(restarted),
+		cmocka_unit_test(reopened),
 		cmocka_unit_test(other_namespace),
 		cmocka_unit_test(forked_child),
 		cmocka_unit_test(unmapped),

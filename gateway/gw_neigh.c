@@ -67,7 +67,8 @@ struct cached {
 struct news {
 	struct net_addr addr;	   /* address */
 	struct rte_ether_addr mac; /* its MAC */
-	uint16_t port;		   /* index in gw.port[] */
+	uint8_t port;		   /* index in gw.port[] */
+	bool learned;		   /* from a client's frame: worth an entry of its own */
 };
 static_assert(sizeof(struct news) % 4 == 0, "ring elements are words");
 
@@ -152,10 +153,12 @@ static struct neigh *create(struct gw_worker *w, struct gw_port *port, const str
 	return e;
 }
 
-/* Tells the other workers. */
-static void spread(struct gw_worker *w, const struct neigh *e)
+/* Tells the other workers: one of them may have asked. */
+static void spread(struct gw_worker *w, const struct gw_port *port, const struct net_addr *addr,
+		   const struct rte_ether_addr *mac, bool learned)
 {
-	struct news n = {.addr = e->addr, .mac = e->mac, .port = e->port};
+	struct news n = {
+		.addr = *addr, .mac = *mac, .port = (uint8_t)port->index, .learned = learned};
 
 	for (uint32_t i = 0; i < w->gw->n_worker; i++)
 		if (i != w->index && w->gw->worker[i]->news)
@@ -182,30 +185,31 @@ static void resolved(struct gw_worker *w, struct neigh *e, const struct rte_ethe
 	}
 }
 
-/* Learns or refreshes; tell: the other workers should hear what is new. */
-static void update(struct gw_worker *w, struct gw_port *port, const struct net_addr *addr,
-		   const struct rte_ether_addr *mac, bool may_create, bool tell)
+/* Takes in that addr is at mac; learned: even when nobody asked. True when that was new. */
+static bool update(struct gw_worker *w, struct gw_port *port, const struct net_addr *addr,
+		   const struct rte_ether_addr *mac, bool learned)
 {
 	struct neigh *e = find(w->neigh, addr);
 	bool fresh;
 
-	if (!e && may_create)
+	if (!e && learned)
 		e = create(w, port, addr);
 	if (!e)
-		return;
+		return true;
 	fresh = e->state == NEIGH_FREE || e->state == NEIGH_INCOMPLETE ||
 		!rte_is_same_ether_addr(&e->mac, mac);
 	e->port = (uint8_t)port->index;
 	resolved(w, e, mac);
-	if (fresh && tell)
-		spread(w, e);
+	return fresh;
 }
 
 void gw_neigh_confirm(struct gw_worker *w, struct gw_port *port, const struct net_addr *addr,
 		      const struct rte_ether_addr *mac)
 {
-	if (rte_is_unicast_ether_addr(mac) && !rte_is_zero_ether_addr(mac))
-		update(w, port, addr, mac, false, true);
+	if (!rte_is_unicast_ether_addr(mac) || rte_is_zero_ether_addr(mac))
+		return;
+	update(w, port, addr, mac, false);
+	spread(w, port, addr, mac, false);
 }
 
 void gw_neigh_learn(struct gw_worker *w, struct gw_port *port, const struct net_addr *addr,
@@ -220,7 +224,8 @@ void gw_neigh_learn(struct gw_worker *w, struct gw_port *port, const struct net_
 	    !gw_port_cfg_covers(port->cfg, addr) || gw_port_owns(port, addr) ||
 	    gw_server_of(w->gw, addr) != UINT32_MAX)
 		return;
-	update(w, port, addr, mac, true, true);
+	if (update(w, port, addr, mac, true))
+		spread(w, port, addr, mac, true);
 	c->addr = *addr;
 	c->mac = *mac;
 	c->until_ms = w->now_ms + CACHE_MS;
@@ -328,7 +333,7 @@ uint64_t gw_neigh_run(struct gw_worker *w)
 	struct news n;
 
 	while (w->news && rte_ring_dequeue_elem(w->news, &n, sizeof(n)) == 0)
-		update(w, &w->gw->port[n.port], &n.addr, &n.mac, true, false);
+		update(w, &w->gw->port[n.port], &n.addr, &n.mac, n.learned);
 	for (int i = 0; i < SCAN; i++)
 		age(w, &t->e[t->scan++ % ENTRIES]);
 	return w->now_us + 10000;

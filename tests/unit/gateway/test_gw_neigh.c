@@ -4,6 +4,8 @@
  */
 #include "gw_bench.h"
 
+#include <rte_malloc.h>
+
 static const uint8_t mac_a[6] = {2, 0, 0, 0, 0xa, 1};
 static const uint8_t mac_b[6] = {2, 0, 0, 0, 0xb, 1};
 
@@ -243,6 +245,36 @@ static void the_table_is_bounded(void **state)
 	assert_in_range(known, 1000, 4096);
 }
 
+/* With several workers, the answer comes to whichever the device chooses. */
+static void an_answer_reaches_the_worker_that_asked(void **state)
+{
+	struct net_addr d = gb_addr("10.77.0.13"), other = gb_addr("10.77.0.14");
+	struct gw_worker *w1 = rte_zmalloc("worker", sizeof(*w1), 64);
+	struct gw_next_hop nh;
+
+	w1->gw = &gb;
+	w1->index = 1;
+	w1->now_ms = gw0->now_ms;
+	gb.worker[1] = w1;
+	gb.n_worker = 2;
+	assert_int_equal(gw_neigh_open(w1), 0);
+	assert_int_equal(gw_neigh_lookup(gw0, &d, &nh), EAGAIN);
+	gw_neigh_confirm(w1, &gb.port[0], &d, (const struct rte_ether_addr *)mac_a);
+	gw_neigh_confirm(w1, &gb.port[0], &other, (const struct rte_ether_addr *)mac_a);
+	gb_sleep(10);
+	assert_int_equal(gw_neigh_lookup(gw0, &d, &nh), 0);
+	assert_memory_equal(&nh.mac, mac_a, 6);
+	assert_int_equal(gw_neigh_lookup(gw0, &other, &nh), EAGAIN);
+	gw_neigh_learn(w1, &gb.port[0], &other, (const struct rte_ether_addr *)mac_b);
+	gb_sleep(10);
+	assert_int_equal(gw_neigh_lookup(gw0, &other, &nh), 0);
+	assert_memory_equal(&nh.mac, mac_b, 6);
+	gb.n_worker = 1;
+	gb.worker[1] = NULL;
+	gw_neigh_close(w1);
+	rte_free(w1);
+}
+
 static void pings_are_answered(void **state)
 {
 	uint8_t f[2048], a[2048];
@@ -275,6 +307,7 @@ int main(void)
 		cmocka_unit_test_setup(a_moved_neighbour_is_followed, gb_reset),
 		cmocka_unit_test_setup(unasked_answers_are_not_kept, gb_reset),
 		cmocka_unit_test_setup(the_table_is_bounded, gb_reset),
+		cmocka_unit_test_setup(an_answer_reaches_the_worker_that_asked, gb_reset),
 		cmocka_unit_test_setup(pings_are_answered, gb_reset),
 	};
 

@@ -57,9 +57,13 @@ static void forget(int fd)
 	int saved = errno, kfd;
 	bool last = false;
 
+	c = sock_get(fd);
+	if (!c)
+		return;
+	sock_put(c);
 	if (!sock_own_process())
 		return;
-	c = sock_table_drop(fd, NULL, &last);
+	c = sock_table_drop(fd, c, &last);
 	if (!c)
 		return;
 	if (!last) {

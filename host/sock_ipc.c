@@ -28,7 +28,7 @@ static int sock = -1;		  /* hidden descriptor; under lock */
 static struct sock_arena *arenas; /* of this connection's taghostd; under lock */
 static uint64_t next_attempt;	  /* under lock */
 static const struct host_policy_page *_Atomic page;
-static _Atomic uint64_t page_retry; /* when to look for taghostd again, without the lock */
+static _Atomic uint64_t page_check; /* when to look for taghostd again, without the lock */
 
 static void close_fds(int *fd, int n)
 {
@@ -191,21 +191,31 @@ static int ensure(void)
 	if (r) {
 		disconnect();
 		next_attempt = sock_now() + RETRY_NS;
-		atomic_store(&page_retry, next_attempt);
 		sock_log("no taghostd: %s", strerror(r));
 	}
 	return r;
 }
 
+/* With the lock held: a connection that broke while idle is given up. */
+static void check_alive(void)
+{
+	char b;
+
+	if (sock >= 0 && !sys_recv(sock, &b, 1, MSG_PEEK | MSG_DONTWAIT))
+		disconnect();
+}
+
 const struct host_policy_page *sock_ipc_page(void)
 {
-	const struct host_policy_page *p = atomic_load(&page);
-	uint64_t at = atomic_load_explicit(&page_retry, memory_order_relaxed);
+	uint64_t now = sock_now();
 	int saved = errno;
 
-	if (p || (at && sock_now() < at) || !sock_own_process())
-		return p;
+	/* Once a second: is there a taghostd, and is it the one whose page this is? */
+	if (now < atomic_load_explicit(&page_check, memory_order_relaxed) || !sock_own_process())
+		return atomic_load(&page);
 	pthread_mutex_lock(&lock);
+	atomic_store(&page_check, now + RETRY_NS);
+	check_alive();
 	ensure();
 	pthread_mutex_unlock(&lock);
 	errno = saved;
@@ -255,14 +265,10 @@ static int takeover(int kfd, struct sock_grant *g)
 
 int sock_ipc_takeover(int kfd, const struct sock_conn *c, struct sock_grant *g)
 {
-	struct stat st;
-	char b;
 	int r;
 
 	pthread_mutex_lock(&lock);
-	/* A connection that broke while idle is replaced before the socket is entrusted to it. */
-	if (sock >= 0 && (fstat(sock, &st) || !sys_recv(sock, &b, 1, MSG_PEEK | MSG_DONTWAIT)))
-		disconnect();
+	check_alive(); /* before the socket is entrusted to it */
 	r = ensure() ? ENOTCONN : 0;
 	if (!r && atomic_load(&c->pinned)) {
 		*g = (struct sock_grant){.result = ECANCELED, .p = -1};

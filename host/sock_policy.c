@@ -112,10 +112,12 @@ void sock_policy_clamp(int fd)
 	uint16_t port;
 	int lock = 0, v;
 
-	if (!p || !p->rx_size || !local_address(fd, addr, &port) || !concerns(p, port))
+	if (!p || !p->rx_size)
 		return;
 	if (!sys_getsockopt(fd, SOL_SOCKET, BUF_LOCK, &lock, &len) && lock & BUF_LOCK_RCVBUF)
 		return; /* inherited from a listener that was limited, or the program's own wish */
+	if (!local_address(fd, addr, &port) || !concerns(p, port))
+		return;
 	v = p->rx_size;
 	sys_setsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &v, sizeof(v));
 	/* The kernel doubles it. Unread bytes and the window together must fit the ring. */

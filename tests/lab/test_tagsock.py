@@ -379,6 +379,23 @@ def test_taghostd_dies_and_comes_back(rig):
     assert stats["granted"] >= 6
 
 
+def test_a_new_taghostd_has_other_rules(rig):
+    rig.start(policy="off")
+    port = free_port()
+    www = nginx(rig, port, "on")
+    digest = random_file(www / "f", MB)
+    url = f"http://127.0.0.1:{port}/f"
+    assert fetch(url) == digest
+    rig.fake.kill()
+    rig.fake.wait()
+    assert fetch(url) == digest
+    rig.start(policy="first-send")
+    time.sleep(1.1)
+    for _ in range(10):
+        assert fetch(url) == digest
+    assert rig.idle()["granted"] >= 8
+
+
 # --- other programs
 
 UPLOAD = """

@@ -76,19 +76,30 @@ static int copy_syscall(struct soft_peer *peer, struct soft_vec *dst, struct sof
 	return n < 0 ? errno : EFAULT;
 }
 
-static int copy(struct soft_peer *peer, struct soft_vec *dst, struct soft_vec *src, bool out)
+static int copy_mapped(struct soft_peer *peer, struct soft_vec *dst, struct soft_vec *src)
 {
-	uint64_t len = dst->len < src->len ? dst->len : src->len;
-
-	if (!len)
-		return 0;
-	if (!soft_vec_mapped(out ? dst : src))
-		return copy_syscall(peer, dst, src, out);
-	soft_count(peer->port->shm, bytes_mapped, len);
 	if (atomic_load_explicit(&peer->guard, memory_order_relaxed))
 		return soft_guarded(copy_here, dst, src);
 	copy_here(dst, src);
 	return 0;
+}
+
+static int copy(struct soft_peer *peer, struct soft_vec *dst, struct soft_vec *src, bool out)
+{
+	uint64_t len = dst->len < src->len ? dst->len : src->len, t;
+	int rc;
+
+	if (!len)
+		return 0;
+	t = soft_stats_begin();
+	if (soft_vec_mapped(out ? dst : src)) {
+		soft_count(peer->port->shm, bytes_mapped, len);
+		rc = copy_mapped(peer, dst, src);
+	} else {
+		rc = copy_syscall(peer, dst, src, out);
+	}
+	soft_stats_end(peer->port->shm, t);
+	return rc;
 }
 
 /* Copies local @src to @dst in @peer.  Returns 0, EFAULT if memory is gone, EPERM, ESRCH. */

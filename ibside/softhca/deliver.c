@@ -111,6 +111,7 @@ static void vec_skip(struct soft_vec *v, uint32_t n)
 static bool stage(struct soft_peer *peer, struct soft_vec *dst, struct soft_vec *src,
 		  uint32_t *slot)
 {
+	uint64_t t = soft_stats_begin();
 	struct shm_stage *st;
 	uint32_t at = 0;
 
@@ -129,6 +130,7 @@ static bool stage(struct soft_peer *peer, struct soft_vec *dst, struct soft_vec 
 		st->sge[i].length = dst->seg[i].len;
 	}
 	soft_count(peer->port->shm, bytes_staged, at);
+	soft_stats_end(peer->port->shm, t);
 	return true;
 }
 

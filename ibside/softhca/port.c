@@ -52,6 +52,7 @@ static void ports_forked(void)
 
 static void ports_init(void)
 {
+	soft_stats_init();
 	pthread_atfork(NULL, NULL, ports_forked);
 #ifdef PR_SET_PTRACER
 	/* Under Yama's restricted mode, peers of the same user may still reach this memory. */
@@ -175,6 +176,7 @@ void soft_port_put(struct soft_port *p)
 	pthread_mutex_lock(&ports_lock);
 	last = --p->nctx == 0;
 	if (last) {
+		soft_stats_print(p);
 		soft_rdv_withdraw(p);
 		ports[p->dev] = NULL;
 	}
@@ -190,6 +192,8 @@ void soft_port_put(struct soft_port *p)
 __attribute__((destructor)) static void ports_exit(void)
 {
 	for (uint32_t i = 0; i < SOFT_MAX_DEVICES; i++)
-		if (ports[i])
+		if (ports[i]) {
+			soft_stats_print(ports[i]);
 			soft_rdv_withdraw(ports[i]);
+		}
 }

@@ -353,6 +353,24 @@ int soft_copy_out(struct soft_peer *peer, struct soft_vec *dst, struct soft_vec 
 int soft_copy_in(struct soft_peer *peer, struct soft_vec *dst, struct soft_vec *src);
 bool soft_vec_mapped(const struct soft_vec *v);
 
+/* stats.c */
+extern bool soft_stats_on;
+void soft_stats_init(void);
+void soft_stats_print(const struct soft_port *p);
+
+/* Time for soft_stats_end(), or 0 when nobody wants to know. */
+static inline uint64_t soft_stats_begin(void)
+{
+	return soft_unlikely(soft_stats_on) ? soft_now() : 0;
+}
+
+/* Adds the time since @since to what port @s spent on copies. */
+static inline void soft_stats_end(struct shm_port *s, uint64_t since)
+{
+	if (soft_unlikely(since))
+		soft_count(s, copy_ns, soft_now() - since);
+}
+
 /* guard.c */
 bool soft_guard_needed(int fd);
 int soft_guarded(void (*copy)(struct soft_vec *dst, struct soft_vec *src), struct soft_vec *dst,

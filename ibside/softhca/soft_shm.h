@@ -191,7 +191,7 @@ struct shm_port {
 	_Atomic uint64_t stage_head;  /* staging slots given back: tag << 32 | index */
 	_Atomic uint32_t stage_fresh; /* staging slots ever used: those above are free, untouched */
 	_Atomic uint32_t pin[SOFT_PINS]; /* regions being copied: LID << 16 | index; 0: free */
-	_Atomic uint64_t ctr[16];	 /* struct softhca_counters, in order */
+	_Atomic uint64_t ctr[32];	 /* struct softhca_counters, in order */
 	struct shm_qp qp[SOFT_MAX_QP];
 	struct shm_cq cq[SOFT_MAX_CQ];
 	struct shm_srq srq[SOFT_MAX_SRQ];

@@ -13,7 +13,7 @@
 /* Counters of one port (one process and device).  All cumulative. */
 struct softhca_counters {
 	uint64_t ud_delivered;	 /* UD messages that reached a receive buffer of this port */
-	uint64_t ud_no_buffer;	 /* UD messages dropped here: receive queue empty or CQ full */
+	uint64_t ud_no_buffer;	 /* UD messages dropped here: receive queue empty */
 	uint64_t ud_bad_qp;	 /* UD messages dropped here: no such QP, or not ready */
 	uint64_t ud_bad_qkey;	 /* UD messages dropped here: Q_Key did not match */
 	uint64_t ud_too_long;	 /* UD messages dropped here: buffer shorter than message */
@@ -23,6 +23,7 @@ struct softhca_counters {
 	uint64_t bytes_mapped;	 /* payload bytes this port moved through shared mappings */
 	uint64_t bytes_syscall;	 /* payload bytes this port moved with process_vm_* */
 	uint64_t bytes_staged;	 /* payload bytes this port left in the receiver's staging slots */
+	uint64_t copy_ns;	 /* time spent moving payload; only counted with SOFTHCA_STATS=1 */
 	uint64_t access_errors;	 /* remote requests refused by this port's protection checks */
 	uint64_t peers_attached; /* ports of other processes attached */
 	uint64_t peers_died;	 /* attached ports whose process has ended */

@@ -74,6 +74,7 @@ void soft_stage_reclaim(struct shm_port *s, uint32_t lid)
 void soft_stage_deliver(struct shm_port *s, uint32_t slot)
 {
 	struct shm_stage *st = &s->stage[slot];
+	uint64_t t = soft_stats_begin();
 	uint32_t done = 0;
 
 	for (uint32_t i = 0; i < st->nsge && done < st->len; i++) {
@@ -84,5 +85,6 @@ void soft_stage_deliver(struct shm_port *s, uint32_t slot)
 		memcpy((void *)(uintptr_t)st->sge[i].addr, st->data + done, n);
 		done += n;
 	}
+	soft_stats_end(s, t);
 	soft_stage_put(s, slot);
 }

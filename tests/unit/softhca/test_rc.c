@@ -142,6 +142,33 @@ static void read_write(void **state)
 	rig_down(&b);
 }
 
+/* A region known to peers by other addresses than its own. */
+static void translated(void **state)
+{
+	struct rig_end a, b;
+	struct ibv_mr *mr;
+
+	(void)state;
+	for (int zero = 0; zero < 2; zero++) {
+		rig_pair(&a, &b, &rc, NULL);
+		mr = zero ? ibv_reg_mr(b.pd, b.buf + 4096, 4096,
+				       RIG_ALL_ACC | IBV_ACCESS_ZERO_BASED)
+			  : ibv_reg_mr_iova(b.pd, b.buf + 4096, 4096, 0x7000, RIG_ALL_ACC);
+		assert_non_null(mr);
+		b.me.rkey = mr->rkey;
+		b.me.addr = zero ? 0 : 0x7000;
+		memset(b.buf + 4096, 0x3c, 4096);
+		assert_int_equal(rig_post(&a, IBV_WR_RDMA_READ, 1, 0, 4096, &b.me, 0, 0), 0);
+		rig_ok(a.scq);
+		assert_memory_equal(a.buf, b.buf + 4096, 4096);
+		assert_int_equal(rig_post(&a, IBV_WR_RDMA_READ, 1, 0, 2, &b.me, 4095, 0), 0);
+		assert_int_equal(rig_wait(a.scq).status, IBV_WC_REM_ACCESS_ERR);
+		assert_int_equal(ibv_dereg_mr(mr), 0);
+		rig_down(&a);
+		rig_down(&b);
+	}
+}
+
 static void atomics(void **state)
 {
 	struct ibv_sge s;
@@ -582,14 +609,14 @@ int main(void)
 		cmocka_unit_test(send_recv),	     cmocka_unit_test(by_gid),
 		cmocka_unit_test(gather_scatter),    cmocka_unit_test(inline_data),
 		cmocka_unit_test(read_write),	     cmocka_unit_test(atomics),
-		cmocka_unit_test(refusals),	     cmocka_unit_test(local_protection),
-		cmocka_unit_test(other_domain),	     cmocka_unit_test(stale_key),
-		cmocka_unit_test(not_ready),	     cmocka_unit_test(nobody_there),
-		cmocka_unit_test(late_peer),	     cmocka_unit_test(queue_depth),
-		cmocka_unit_test(overrun),	     cmocka_unit_test(error_flushes_all),
-		cmocka_unit_test(drained),	     cmocka_unit_test(access_event),
-		cmocka_unit_test(destroy_withdraws), cmocka_unit_test(to_itself),
-		cmocka_unit_test(two_devices),
+		cmocka_unit_test(translated),	     cmocka_unit_test(refusals),
+		cmocka_unit_test(local_protection),  cmocka_unit_test(other_domain),
+		cmocka_unit_test(stale_key),	     cmocka_unit_test(not_ready),
+		cmocka_unit_test(nobody_there),	     cmocka_unit_test(late_peer),
+		cmocka_unit_test(queue_depth),	     cmocka_unit_test(overrun),
+		cmocka_unit_test(error_flushes_all), cmocka_unit_test(drained),
+		cmocka_unit_test(access_event),	     cmocka_unit_test(destroy_withdraws),
+		cmocka_unit_test(to_itself),	     cmocka_unit_test(two_devices),
 	};
 
 	rig_dir();

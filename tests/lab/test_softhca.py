@@ -40,14 +40,20 @@ def subnet(tmp_path):
     assert not path.exists() or list(path.iterdir()) == []
 
 
-def run(env, *command, timeout=60):
-    """Runs a program on the software HCA; its output."""
+def launch(env, *command, timeout=60):
+    """Runs a program on the software HCA; its exit status and output."""
     if not shutil.which(command[0]):
         pytest.skip(f"{command[0]} is not installed")
     result = subprocess.run([RUN, *command], env=env, text=True, timeout=timeout,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert result.returncode == 0, result.stdout
-    return result.stdout
+    return result.returncode, result.stdout
+
+
+def run(env, *command, timeout=60):
+    """The same for a program that must succeed; its output."""
+    status, out = launch(env, *command, timeout=timeout)
+    assert status == 0, out
+    return out
 
 
 def wait_listening(port, process):
@@ -77,17 +83,30 @@ def server(env, *command):
         process.communicate()
 
 
-def pair(env, *command, timeout=60):
-    """Runs a program as server and as client; the client's output."""
-    if not shutil.which(command[0]):
-        pytest.skip(f"{command[0]} is not installed")
+def attempt(env, *command, timeout=60):
+    """Runs a program as server and as client; both exit statuses and both outputs."""
     port = free_port()
     command = (*command, "-d", "soft0", "-p", str(port))
     with server(env, *command) as peer:
         wait_listening(port, peer)
-        out = run(env, *command, "127.0.0.1", timeout=timeout)
+        status, out = launch(env, *command, "127.0.0.1", timeout=timeout)
         there, _ = peer.communicate(timeout=timeout)
-        assert peer.returncode == 0, there
+        return status, peer.returncode, out, there
+
+
+def pair(env, *command, timeout=60):
+    """Runs a program as server and as client; both must succeed; the client's output.
+
+    Perftest first measures the processor's clock against the time of day and gives up, after all
+    its traffic, if a busy machine spoils that; then it may try again."""
+    if not shutil.which(command[0]):
+        pytest.skip(f"{command[0]} is not installed")
+    for _ in range(5):
+        status, status_there, out, there = attempt(env, *command, timeout=timeout)
+        if "Correlation coefficient" not in out + there:
+            break
+    assert status == 0, out
+    assert status_there == 0, there
     return out
 
 

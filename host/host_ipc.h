@@ -21,9 +21,10 @@ enum host_ipc_type {
 
 /** Request. */
 struct host_ipc_req {
-	uint32_t type;	   /* enum host_ipc_type */
-	uint32_t version;  /* HOST_IPC_VERSION */
-	uint32_t have_arena; /* TAKEOVER: arena number + 1 that the program has mapped already, or 0 */
+	uint32_t type;	     /* enum host_ipc_type */
+	uint32_t version;    /* HOST_IPC_VERSION */
+	uint32_t have_arena; /* TAKEOVER: arena number + 1 that the program has mapped already, or 0
+			      */
 	uint32_t rsvd;
 };
 

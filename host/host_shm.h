@@ -16,17 +16,21 @@
  *	        0 -> 1). The reader that empties the ring takes the byte out again, and only
  *	        after it really took it stores rx_signaled = 0, executes a full fence and looks at
  *	        rx_prod once more; when bytes came meanwhile and it leaves them there, it kicks.
- *   writable   a writer that could not place everything stores tx_blocked = 1, executes a full fence,
- *	        looks for room once more, and if there is none writes HOST_FILLER bytes into P
- *	        (adding them to filler_written first): that withdraws EPOLLOUT. When a third of the
- *	        ring is free taghostd stores tx_blocked = 0 and drains the filler. A writer that
- *	        finds tx_blocked back at 0 after writing its filler kicks.
- *   end        after the client's FIN taghostd shuts D's sending side: EPOLLIN | EPOLLRDHUP. After a
- *	        reset it stores `err` and closes D. The program's shutdown(SHUT_WR) or last close()
- *	        is seen by taghostd at D: nobody has to be told.
+ *   writable   a writer that could not place everything stores tx_blocked = 1, executes a full
+ *fence, looks for room once more, and if there is none writes HOST_FILLER bytes into P (adding them
+ *to filler_written first): that withdraws EPOLLOUT. When a third of the ring is free taghostd
+ *stores tx_blocked = 0 and drains the filler. A writer that finds tx_blocked back at 0 after
+ *writing its filler kicks. Filler that is still there from an earlier time does as well as new: the
+ *writer looks whether P is writable. end        after the client's FIN taghostd shuts D's sending
+ *side: EPOLLIN | EPOLLRDHUP. After a reset it stores `err` and shuts D both ways. The program's
+ *shutdown(SHUT_WR) or last close() is seen by taghostd at D: nobody has to be told. Since D looks
+ *the same when both directions are shut and when P is closed, taghostd puts bytes into P's queue
+ *before it shuts D, after rx_eof or mode: the program leaves them there, and SIOCOUTQ at D turns 0
+ *when P is closed.
  *
  * Bytes that arrive at D and are not filler were written by a call nobody intercepted: taghostd
- * appends them to the send ring.
+ * appends them to the send ring. Filler is counted before it is written, so filler_written is
+ *loaded after looking how many bytes there are.
  *
  * Kick: set the slot's bit in hdr.kick[], full fence, and when hdr.asleep is set write the
  * arena's eventfd. A kick makes taghostd look at everything of that slot again. A program kicks
@@ -49,17 +53,17 @@
 
 /** First page of an arena. Offsets are from the start of the memfd. */
 struct host_arena_hdr {
-	uint64_t magic;	   /* HOST_ARENA_MAGIC */
-	uint32_t version;  /* HOST_ARENA_VERSION */
-	uint32_t slots;	   /* connections it has room for */
-	uint32_t tx_size;  /* bytes of a send ring, a power of two */
-	uint32_t rx_size;  /* bytes of a receive ring, a power of two */
-	uint64_t off_host; /* struct ib_host_line[slots] */
-	uint64_t off_gw;   /* struct ib_gw_line[slots] */
-	uint64_t off_meta; /* struct host_meta[slots] */
-	uint64_t off_tx;   /* send rings */
-	uint64_t off_rx;   /* receive rings */
-	uint64_t size;	   /* of the whole memfd */
+	uint64_t magic;		 /* HOST_ARENA_MAGIC */
+	uint32_t version;	 /* HOST_ARENA_VERSION */
+	uint32_t slots;		 /* connections it has room for */
+	uint32_t tx_size;	 /* bytes of a send ring, a power of two */
+	uint32_t rx_size;	 /* bytes of a receive ring, a power of two */
+	uint64_t off_host;	 /* struct ib_host_line[slots] */
+	uint64_t off_gw;	 /* struct ib_gw_line[slots] */
+	uint64_t off_meta;	 /* struct host_meta[slots] */
+	uint64_t off_tx;	 /* send rings */
+	uint64_t off_rx;	 /* receive rings */
+	uint64_t size;		 /* of the whole memfd */
 	_Atomic uint32_t asleep; /* taghostd waits: kicks must write the eventfd */
 	uint32_t rsvd;
 	_Atomic uint64_t kick[HOST_MAX_SLOTS / 64]; /* slots to look at */
@@ -76,14 +80,14 @@ enum host_mode {
 
 /** Per-slot state shared by program and taghostd only. */
 struct host_meta {
-	pthread_mutex_t tx_lock;	 /* process-shared, robust: senders of the program */
-	pthread_mutex_t rx_lock;	 /* process-shared, robust: readers of the program */
-	_Atomic uint32_t mode;		 /* enum host_mode; written by taghostd */
-	_Atomic uint32_t err;		 /* errno the program is to see once, 0: none; by taghostd */
-	_Atomic uint32_t rx_eof;	 /* nothing follows rx_prod; by taghostd */
-	_Atomic uint32_t rx_signaled;	 /* a readiness byte is on its way or in P's queue */
-	_Atomic uint32_t tx_blocked;	 /* the program waits for room */
-	_Atomic uint32_t wr_shut;	 /* the program may send nothing more; by taghostd */
+	pthread_mutex_t tx_lock;      /* process-shared, robust: senders of the program */
+	pthread_mutex_t rx_lock;      /* process-shared, robust: readers of the program */
+	_Atomic uint32_t mode;	      /* enum host_mode; written by taghostd */
+	_Atomic uint32_t err;	      /* errno the program is to see once, 0: none; by taghostd */
+	_Atomic uint32_t rx_eof;      /* nothing follows rx_prod; by taghostd */
+	_Atomic uint32_t rx_signaled; /* a readiness byte is on its way or in P's queue */
+	_Atomic uint32_t tx_blocked;  /* the program waits for room */
+	_Atomic uint32_t wr_shut;     /* the program may send nothing more; by taghostd */
 	_Atomic uint64_t filler_written; /* filler bytes written into P; by the program */
 	_Atomic uint64_t filler_drained; /* of which taghostd took out; by taghostd */
 	uint32_t gen;			 /* incremented each time the slot is handed out */
@@ -93,10 +97,10 @@ struct host_meta {
 #define HOST_POLICY_MAGIC 0x746167706f6c6963ull /* "tagpolic" */
 #define HOST_POLICY_MAX	  256
 
-#define HOST_FOREACH_POLICY(_)                                                                     \
-	_(OFF, "off")                                                                              \
-	_(FIRST_SEND, "first-send")                                                                \
-	_(ACCEPT, "accept")                                                                        \
+#define HOST_FOREACH_POLICY(_)      \
+	_(OFF, "off")               \
+	_(FIRST_SEND, "first-send") \
+	_(ACCEPT, "accept")         \
 	_(MIN_BYTES, "min-bytes")
 
 /** When to ask for a takeover. */
@@ -104,7 +108,7 @@ enum host_policy {
 #define _(sym, name) HOST_POLICY_##sym,
 	HOST_FOREACH_POLICY(_)
 #undef _
-	HOST_POLICY_COUNT
+		HOST_POLICY_COUNT
 };
 
 /** One rule; the first that matches decides. */

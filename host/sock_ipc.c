@@ -82,7 +82,7 @@ static int recv_rep(struct host_ipc_rep *rep, int fds[MAX_FDS])
 		fds[i] = -1;
 	do {
 		m.msg_control = &u;
-		m.msg_controllen = sizeof(u);
+		m.msg_controllen = CMSG_LEN(MAX_FDS * sizeof(int)); /* and no more */
 		n = sys_recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)

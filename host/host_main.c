@@ -28,13 +28,14 @@
 
 #include "host/host_loop.h"
 
-#define FLOWS	 65536 /* native flows remembered */
-#define CQ_DEPTH 16384 /* completions at once; less when the device has less */
+#define DEFAULT_CONF "/etc/tag/taghostd.conf"
+#define FLOWS	     65536 /* native flows remembered */
+#define CQ_DEPTH     16384 /* completions at once; less when the device has less */
 
 static void usage(FILE *to)
 {
-	fputs("usage: taghostd [-t] -c FILE\n"
-	      "  -c FILE  configuration (taghostd.conf(5))\n"
+	fputs("usage: taghostd [-c FILE] [-t | -V | -h]\n"
+	      "  -c FILE  configuration (taghostd.conf(5)) instead of " DEFAULT_CONF "\n"
 	      "  -t       check the configuration and exit: 0 it is good, 2 it is not\n"
 	      "  -V       print the version\n",
 	      to);
@@ -88,10 +89,6 @@ static int open_fabric(struct host *h, char err[IB_ERRLEN])
 		ib_explain(rc, "creating the completion queue", err);
 		return rc;
 	}
-	if (h->dev.mtu < h->conf.mtu + 14 + sizeof(struct ib_encap))
-		host_log(HOST_LOG_WARN,
-			 "[host] mtu %u: the fabric's MTU of %u bytes takes frames up to %zu only",
-			 h->conf.mtu, h->dev.mtu, h->dev.mtu - sizeof(struct ib_encap));
 	return host_native_open(h, err);
 }
 
@@ -152,7 +149,7 @@ int main(int argc, char **argv)
 {
 	static struct host h;
 	char err[IB_ERRLEN] = "";
-	const char *path = NULL;
+	const char *path = DEFAULT_CONF;
 	bool check = false;
 	unsigned int errors;
 	int opt, rc;
@@ -170,7 +167,7 @@ int main(int argc, char **argv)
 			return opt == 'h' ? 0 : 2;
 		}
 	}
-	if (!path || optind != argc) {
+	if (optind != argc) {
 		usage(stderr);
 		return 2;
 	}

@@ -208,6 +208,9 @@ void host_takeover_start(struct host *h, struct host_ipc_client *client, int fd,
 		why = IB_R_TIMEOUT;
 		retry = true;
 	}
+	/* The clock comes last: nothing that has left may carry a later TSval (RFC 7323 5.2). */
+	if (why == IB_R_NONE && host_freeze_tsclock(fd, &c->fz.ts_val))
+		why = IB_R_REPAIR;
 	if (why != IB_R_NONE) {
 		host_takeover_thaw(c, why, retry);
 		return;

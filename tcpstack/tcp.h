@@ -174,11 +174,16 @@ struct tcp_conn;
  * the core for the same connection. One const table serves all connections.
  */
 struct tcp_ops {
-	/** Payload [seq, seq+len) is wanted. 0: here; EINPROGRESS: tcp_ready() will follow; else
-	 * failed. */
+	/**
+	 * Payload [seq, seq+len) is wanted. 0: here; EINPROGRESS: tcp_ready() will follow;
+	 * ENOBUFS: not now, asked again at the next tcp_output(); else failed for good. The same
+	 * range may be wanted again while it is coming.
+	 */
 	int (*want)(struct tcp_conn *c, uint32_t seq, uint32_t len, bool retx);
-	/** Put e on the wire. 0, or ENOBUFS: nothing happened, asked again at the next
-	 * tcp_output(). */
+	/**
+	 * Put e on the wire. 0; ENOBUFS: nothing happened, asked again at the next tcp_output();
+	 * ENODATA: payload that was ready is not there any more, it will be wanted again.
+	 */
 	int (*emit)(struct tcp_conn *c, const struct tcp_emit *e);
 	/** Everything below una is acknowledged by the client and may be released. */
 	void (*acked)(struct tcp_conn *c, uint32_t una);

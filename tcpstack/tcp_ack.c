@@ -107,6 +107,8 @@ int tcp_ack_emit(struct tcp_conn *c, uint32_t seq, uint64_t now)
 	struct tcp_emit e = {.seq = seq, .flags = TCP_ACK, .mss = tcp_eff_mss(c)};
 	int err;
 
+	if (c->ecn_echo)
+		e.flags |= TCP_ECE;
 	e.ack = c->rcv_placed;
 	e.optlen = tcp_options_build(c, true, now, e.opt);
 	e.wnd = tcp_window_field(c);

@@ -93,6 +93,7 @@ struct tcp_conn {
 	bool rst_due : 1;	  /* RST is to be sent at the next tcp_output() */
 	bool ack_now : 1;	  /* ACK is due */
 	bool ack_on_place : 1;	  /* ACK is due at once when everything accepted is placed */
+	bool ecn_echo : 1;	  /* CE was received and not answered by CWR, RFC 3168 */
 	bool probe_due : 1;	  /* zero-window probe is due */
 	bool tlp_due : 1;	  /* tail loss probe is due */
 	bool tlp_out : 1;	  /* a tail loss probe is unanswered */

@@ -78,6 +78,18 @@ static enum tcp_verdict check_ack(struct tcp_conn *c, const struct tcp_seg *seg,
 	return TCP_V_OK;
 }
 
+/*
+ * RFC 3168 section 6.1.3. A client marks its segments ECN-capable only when the
+ * server's kernel agreed to it, so that the echo is right without knowing more.
+ */
+static void note_ecn(struct tcp_conn *c, const struct tcp_seg *seg)
+{
+	if (seg->flags & TCP_CWR)
+		c->ecn_echo = false;
+	if (seg->ce && seg->len)
+		c->ecn_echo = c->ack_on_place = true;
+}
+
 static enum tcp_verdict segment_arrives(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now,
 					struct tcp_rx *rx)
 {
@@ -102,6 +114,7 @@ static enum tcp_verdict segment_arrives(struct tcp_conn *c, const struct tcp_seg
 	if (v != TCP_V_OK)
 		return v;
 	tcp_ts_update(c, seg, now);
+	note_ecn(c, seg);
 	tcp_acked(c, seg, now);
 	if (c->state == TCP_S_CLOSED)
 		return TCP_V_OK;

@@ -39,6 +39,16 @@ static void note_dsack(struct tcp_conn *c, uint32_t start, uint32_t end)
 		c->dsack = (struct tcp_range){start, end};
 }
 
+/* True when something was accepted beyond seq. */
+static bool beyond(const struct tcp_conn *c, uint32_t seq)
+{
+	for (unsigned int i = 0; i < c->n_ooo; i++) {
+		if (tcp_lt(seq, c->ooo[i].end))
+			return true;
+	}
+	return false;
+}
+
 /* Removes interval i. */
 static void drop_interval(struct tcp_conn *c, unsigned int i)
 {
@@ -156,6 +166,8 @@ enum tcp_verdict tcp_accept(struct tcp_conn *c, const struct tcp_seg *seg, uint6
 		end = edge;
 		fin = false;
 	}
+	if (fin && beyond(c, end))
+		fin = false; /* a FIN before payload we have is none */
 	if (tcp_lt(start, c->rcv_nxt)) {
 		note_dsack(c, start, c->rcv_nxt);
 		start = c->rcv_nxt;

@@ -63,6 +63,8 @@ int tcp_emit_run(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, 
 	uint32_t segs;
 	int err;
 
+	if (c->ecn_echo)
+		e.flags |= TCP_ECE;
 	e.ack = c->rcv_placed;
 	e.optlen = tcp_options_build(c, false, now, e.opt);
 	e.mss = c->mss - e.optlen;

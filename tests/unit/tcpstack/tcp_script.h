@@ -50,6 +50,7 @@ struct tt {
 	uint32_t wnd;	   /* window field the client sends */
 	int want_err;	   /* what want() answers */
 	int emit_err;	   /* what emit() answers */
+	bool ce;	   /* the next segments carry CE */
 	bool hold_place;   /* the test calls tt_place() itself */
 	struct tcp_rx rx;  /* result of the last segment */
 };
@@ -174,6 +175,7 @@ static inline enum tcp_verdict tt_seg_sack(struct tt *t, uint8_t flags, uint32_t
 			    .len = len,
 			    .wnd = (uint16_t)t->wnd,
 			    .flags = flags,
+			    .ce = t->ce,
 			    .n_sack = n};
 
 	for (unsigned int i = 0; i < n; i++)

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "tcp_check.h"
 #include "tcp_optparse.h"
 #include "tcp_sim.h"
 
@@ -415,6 +416,8 @@ static void dispatch(struct sim *s, const struct sim_ev *ev)
 		break;
 	}
 	tcp_output(&e->c, s->now);
+	if (tcp_check(&e->c))
+		fail_msg("broken: %s", tcp_check(&e->c));
 }
 
 /* Runs the earliest event or timer. Returns false when there is none until `until`. */

@@ -214,6 +214,24 @@ static void test_update_rate(void **state)
 	assert_int_equal(t.n_out, 1);
 }
 
+/* RFC 3168 section 6.1.3: the echo lasts until CWR. */
+static void test_ecn_echo(void **state)
+{
+	struct tt t;
+
+	init_slow(&t);
+	t.ce = true;
+	tt_seg(&t, TCP_ACK, 0, 100, 0);
+	tt_expect(&t, 0, 0, 100, TCP_ECE); /* at once */
+	t.ce = false;
+	tt_produce(&t, 100);
+	tt_expect(&t, 0, 100, 100, TCP_PSH | TCP_ECE);
+	tt_seg(&t, TCP_ACK, 100, 2000, 100);
+	tt_expect(&t, 100, 0, 2100, TCP_ECE);
+	tt_seg(&t, TCP_ACK | TCP_CWR, 2100, 2000, 100);
+	tt_expect(&t, 100, 0, 4100, 0);
+}
+
 static void test_rst_window_closed_state(void **state)
 {
 	struct tt t;
@@ -229,15 +247,11 @@ static void test_rst_window_closed_state(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_only_placed),
-		cmocka_unit_test(test_delayed),
-		cmocka_unit_test(test_quick_start),
-		cmocka_unit_test(test_emit_full),
-		cmocka_unit_test(test_dup_acks),
-		cmocka_unit_test(test_sws),
-		cmocka_unit_test(test_edge),
-		cmocka_unit_test(test_update_rate),
-		cmocka_unit_test(test_rst_window_closed_state),
+		cmocka_unit_test(test_only_placed), cmocka_unit_test(test_delayed),
+		cmocka_unit_test(test_quick_start), cmocka_unit_test(test_emit_full),
+		cmocka_unit_test(test_dup_acks),    cmocka_unit_test(test_sws),
+		cmocka_unit_test(test_edge),	    cmocka_unit_test(test_update_rate),
+		cmocka_unit_test(test_ecn_echo),    cmocka_unit_test(test_rst_window_closed_state),
 	};
 
 	return cmocka_run_group_tests_name("tcp ack", tests, NULL, NULL);

@@ -154,6 +154,46 @@ static void test_extremes(void **state)
 	assert_true(t.c.cwnd >= 1000 && t.c.cwnd <= TCP_CWND_MAX);
 }
 
+/* One round trip: everything in flight is acknowledged with this RTT. */
+static void round_trip(struct tt *t, uint32_t ms)
+{
+	t->c.snd_una = t->c.snd_nxt;
+	t->c.snd_nxt += 50000;
+	for (int i = 0; i < 10; i++)
+		tcp_hystart_rtt(&t->c, ms);
+}
+
+/* RFC 9406: a rising RTT slows growth to a quarter, five rounds of it end slow start. */
+static void test_hystart(void **state)
+{
+	struct tt t;
+
+	setup(&t, 20000);
+	round_trip(&t, 40);
+	round_trip(&t, 43); /* below the threshold of 40 / 8 */
+	tcp_cc_acked(&t.c, 1000, t.now);
+	assert_int_equal(t.c.cwnd, 21000);
+	round_trip(&t, 49);
+	tcp_cc_acked(&t.c, 1000, t.now);
+	assert_int_equal(t.c.cwnd, 21250);
+	/* A false alarm: the RTT falls again. */
+	round_trip(&t, 42);
+	tcp_cc_acked(&t.c, 1000, t.now);
+	assert_int_equal(t.c.cwnd, 22250);
+	round_trip(&t, 55);
+	for (int i = 0; i < 4; i++)
+		round_trip(&t, 56);
+	assert_int_equal(t.c.ssthresh, UINT32_MAX);
+	round_trip(&t, 56);
+	assert_int_equal(t.c.ssthresh, t.c.cwnd);
+	/* Thresholds of at least 4 ms: noise on a LAN means nothing. */
+	setup(&t, 20000);
+	round_trip(&t, 0);
+	for (int i = 0; i < 20; i++)
+		round_trip(&t, i % 4);
+	assert_int_equal(t.c.ssthresh, UINT32_MAX);
+}
+
 /* A connection that does not fill its window does not grow it (section 5.8). */
 static void test_application_limited(void **state)
 {
@@ -172,10 +212,15 @@ static void test_application_limited(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cbrt),	    cmocka_unit_test(test_initial),
-		cmocka_unit_test(test_slow_start),  cmocka_unit_test(test_reduce),
-		cmocka_unit_test(test_cubic_curve), cmocka_unit_test(test_reno_friendly),
-		cmocka_unit_test(test_extremes),    cmocka_unit_test(test_application_limited),
+		cmocka_unit_test(test_cbrt),
+		cmocka_unit_test(test_initial),
+		cmocka_unit_test(test_slow_start),
+		cmocka_unit_test(test_reduce),
+		cmocka_unit_test(test_cubic_curve),
+		cmocka_unit_test(test_reno_friendly),
+		cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_hystart),
+		cmocka_unit_test(test_application_limited),
 	};
 
 	return cmocka_run_group_tests_name("tcp cubic", tests, NULL, NULL);

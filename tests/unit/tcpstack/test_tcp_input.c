@@ -160,10 +160,14 @@ static void test_paws(void **state)
 	t.seg_ts = 8;
 	assert_int_equal(tt_seg(&t, TCP_ACK, 100, 100, 0), TCP_V_OK);
 	assert_int_equal(t.c.ts_recent, 8);
+	/* A segment without the option is taken as it is. */
+	t.st.ts_ok = false;
+	assert_int_equal(tt_seg(&t, TCP_ACK, 400, 100, 0), TCP_V_OK);
+	t.st.ts_ok = true;
 	/* After 24 idle days TS.Recent is worth nothing. */
 	t.now += 25ull * 24 * 3600 * 1000000;
 	t.seg_ts = 2;
-	assert_int_equal(tt_seg(&t, TCP_ACK, 200, 100, 0), TCP_V_OK);
+	assert_int_equal(tt_seg(&t, TCP_ACK, 200, 400, 0), TCP_V_OK);
 	assert_int_equal(t.c.ts_recent, 2);
 }
 

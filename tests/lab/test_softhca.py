@@ -224,6 +224,22 @@ def test_rdma_core_suite(subnet, tmp_path):
         assert re.search(rf"^{name} \(.*\)(\n.*)? \.\.\. ok$", out, re.M), name
 
 
+@pytest.mark.parametrize("program", ["gateway/tagd", "host/taghostd"])
+def test_comes_before_libibverbs(program):
+    """The daemons' references must meet this library first, and libibverbs only behind it."""
+    elffile = pytest.importorskip("elftools.elf.elffile")
+    with open(BUILD / program, "rb") as stream:
+        elf = elffile.ELFFile(stream)
+        needed = [tag.needed for tag in elf.get_section_by_name(".dynamic").iter_tags()
+                  if tag.entry.d_tag == "DT_NEEDED"]
+        bound = {}
+        for need, auxes in elf.get_section_by_name(".gnu.version_r").iter_versions():
+            for aux in auxes:
+                bound.setdefault(aux.name, []).append(need.name)
+    assert needed.index("libsofthca.so.0") < needed.index("libibverbs.so.1")
+    assert "libsofthca.so.0" in bound["IBVERBS_1.1"], bound
+
+
 def test_nothing_to_run(subnet):
     result = subprocess.run([RUN], env=subnet, text=True, capture_output=True)
     assert result.returncode == 2

@@ -262,6 +262,8 @@ void gw_lines_avail(struct gw_conn *c, const struct ib_cursor *m);
 
 /** The core's want(). */
 int gw_fetch_want(struct tcp_conn *t, uint32_t seq, uint32_t len, bool retx);
+/** READs what want() accepted without having room for it. */
+void gw_fetch_fill(struct gw_conn *c);
 /** Tells the core what is here of a range that want() said is coming. */
 void gw_fetch_tell(struct gw_conn *c);
 /** The core's acked(): frees chunks. */

@@ -25,6 +25,7 @@ static void chunk_freed(void *addr, void *opaque)
 	ch->state = GW_CH_FREE;
 	ch->accel->chunks_used--;
 	TAILQ_INSERT_HEAD(&ch->accel->chunk_free, ch, list);
+	gw_accel_feed(ch->accel);
 }
 
 void gw_chunk_set_state(struct gw_chunk *ch, enum gw_chunk_state s)
@@ -56,8 +57,12 @@ void gw_chunk_put(struct gw_chunk *ch)
 		chunk_freed(ch->addr, ch);
 }
 
-/* Takes the oldest chunk of a cache that no frame refers to; some may be under way still. */
-static void reclaim(struct gw_chunk_list *list)
+/*
+ * Takes the oldest chunk of a cache that no frame refers to; some may be under way still. A chunk
+ * whose connection is about to run is spared: it is to be sent now, and would be READ again. So are
+ * the chunks of the one that asks: its core is just being told that they are here.
+ */
+static void reclaim(struct gw_chunk_list *list, const struct gw_conn *c)
 {
 	struct gw_chunk *ch = TAILQ_FIRST(list), *next;
 
@@ -65,6 +70,8 @@ static void reclaim(struct gw_chunk_list *list)
 		bool idle = rte_mbuf_ext_refcnt_read(&ch->sh) == 1;
 
 		next = TAILQ_NEXT(ch, list);
+		if (ch->conn == c || (ch->state == GW_CH_READY && ch->conn->queued == GW_Q_DIRTY))
+			continue;
 		gw_chunk_put(ch);
 		if (idle)
 			return;
@@ -76,9 +83,9 @@ struct gw_chunk *gw_chunk_get(struct gw_accel *a, struct gw_conn *c)
 	struct gw_chunk *ch;
 
 	if (TAILQ_EMPTY(&a->chunk_free))
-		reclaim(&a->chunk_sent);
+		reclaim(&a->chunk_sent, c);
 	if (TAILQ_EMPTY(&a->chunk_free))
-		reclaim(&a->chunk_ready);
+		reclaim(&a->chunk_ready, c);
 	ch = TAILQ_FIRST(&a->chunk_free);
 	if (!ch)
 		return NULL;

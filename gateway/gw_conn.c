@@ -155,6 +155,12 @@ static void run_tcp(struct gw_conn *c, uint64_t now)
 			gw_accel_dirty(c);
 		gw_emit_sent(c);
 	}
+	if (c->emit_blocked) {
+		c->emit_blocked = false;
+		gw_accel_dirty(c); /* the port gives mbufs back in this turn */
+	}
+	if (c->gap)
+		gw_fetch_fill(c);
 	if (c->ready_due)
 		gw_fetch_tell(c);
 }
@@ -179,7 +185,7 @@ void gw_conn_run(struct gw_conn *c)
 		run_tcp(c, now);
 		gw_lines_run(c);
 		gw_back_run(c);
-		if (c->want_blocked || c->line_due || (c->peek_due && !c->peeking))
+		if (c->want_blocked || c->gap || c->line_due || (c->peek_due && !c->peeking))
 			gw_accel_starve(c);
 		break;
 	case GW_C_PREPARED:

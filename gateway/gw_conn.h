@@ -92,6 +92,8 @@ struct gw_conn {
 	bool tx_fin_seen : 1;  /* the flag was seen in a READ: READ once more, then believe it */
 	bool rx_fin : 1;       /* the client's FIN has been announced */
 	bool ready_due : 1;    /* payload that is here is to be told to the core */
+	bool gap : 1;	       /* want() accepted more than could be READ */
+	bool emit_blocked : 1; /* an emit() was refused for lack of mbufs */
 	bool want_blocked : 1; /* a want() was refused for lack of room */
 	bool drained : 1;      /* everything sent is acknowledged */
 	bool counted : 1;      /* in the counters of limits */

@@ -134,6 +134,7 @@ int gw_emit(struct tcp_conn *t, const struct tcp_emit *e)
 		gw_emit_route(c); /* keeps the old one when there is no answer now */
 	if (rte_pktmbuf_alloc_bulk(a->slices, a->bulk, n)) {
 		a->w->stats.drop[GW_DROP_NO_MBUF]++;
+		c->emit_blocked = true;
 		return ENOBUFS;
 	}
 	do {

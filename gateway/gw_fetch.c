@@ -4,9 +4,10 @@
  *
  * The core wants ranges; each is covered by chunks the connection holds, by READs under way, or by
  * new READs. A READ of new payload takes as much as there is, up to a chunk: the bytes will be
- * needed next. A connection holds few chunks; those that have been sent stay as a cache for
- * retransmissions until the client acknowledged them or the place is needed. A ring that
- * wraps costs a second READ, completed together with the first.
+ * needed next. When there is no room for all of a range, the part that begins it is accepted and
+ * the rest is READ as soon as there is room. A connection holds few chunks; those that have been
+ * sent stay as a cache for retransmissions until the client acknowledged them or the place is
+ * needed. A ring that wraps costs a second READ, completed together with the first.
  */
 #include <errno.h>
 
@@ -196,10 +197,13 @@ int gw_fetch_want(struct tcp_conn *t, uint32_t seq, uint32_t len, bool retx)
 			here |= ch->state != GW_CH_READING;
 		} else {
 			rc = start(c, seq, len, retx, &n);
-			if (rc) {
-				c->want_blocked |= rc == ENOBUFS;
-				return rc;
+			c->want_blocked |= rc == ENOBUFS;
+			if (rc == ENOBUFS && (coming || here)) {
+				c->gap = coming = true;
+				break;
 			}
+			if (rc)
+				return rc;
 			coming = true;
 		}
 		if (n >= len)
@@ -210,6 +214,30 @@ int gw_fetch_want(struct tcp_conn *t, uint32_t seq, uint32_t len, bool retx)
 	/* The answer is one for all of the range: the part that is here is told later. */
 	c->ready_due |= coming && here;
 	return coming ? EINPROGRESS : 0;
+}
+
+/* READs what is missing of [from, to), as far as there is room. False: not all of it. */
+static bool fill(struct gw_conn *c, uint32_t from, uint32_t to, bool retx)
+{
+	while (tcp_lt(from, to)) {
+		const struct gw_chunk *ch = gw_fetch_find(c, from);
+		uint32_t n;
+
+		if (ch)
+			n = ch->seq + ch->len - from;
+		else if (start(c, from, to - from, retx, &n))
+			return false;
+		from += n;
+	}
+	return true;
+}
+
+void gw_fetch_fill(struct gw_conn *c)
+{
+	const struct tcp_conn *t = &c->tcp;
+
+	/* A retransmission comes first. */
+	c->gap = !fill(c, t->rx_start, t->rx_end, true) || !fill(c, t->snd_nxt, t->want_nxt, false);
 }
 
 void gw_fetch_tell(struct gw_conn *c)

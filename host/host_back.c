@@ -143,12 +143,6 @@ void host_back_start(struct host_conn *c, enum ib_reason why, bool failed)
 		host_back_reset(c);
 		return;
 	}
-	if (!c->last.token) { /* the gateway never wrote the line */
-		c->last.rcv_edge = c->fz.rcv_edge;
-		c->last.snd_wnd = c->fz.snd_wnd;
-		c->last.ts_val = c->fz.ts_val;
-		c->last.ts_recent = c->flow->ts_recent;
-	}
 	host_conn_unlink(c);
 	host_conn_set_state(c, HOST_S_BACK);
 	host_back_timer(c);

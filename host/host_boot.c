@@ -35,7 +35,7 @@ void host_boot_hello(struct host_gw *g)
 
 void host_boot_ready(struct host_gw *g)
 {
-	json_t *sets = json_array();
+	json_t *sets = json_array(), *rcs = json_array();
 
 	for (unsigned int i = 0; i < g->n_workers; i++) {
 		char ctl[80], rd[80];
@@ -45,8 +45,14 @@ void host_boot_ready(struct host_gw *g)
 		ib_addr_str(&a[0], ctl);
 		ib_addr_str(&a[1], rd);
 		json_array_append_new(sets, json_pack("[s,s]", ctl, rd));
+		if (g->worker[i].rc) {
+			ib_qp_addr(&g->worker[i].rc->qp, &a[0]);
+			ib_addr_str(&a[0], ctl);
+		}
+		json_array_append_new(rcs, g->worker[i].rc ? json_string(ctl) : json_null());
 	}
-	host_gw_write(g, json_pack("{s:s,s:o}", "type", "ready", "sets", sets));
+	host_gw_write(g,
+		      json_pack("{s:s,s:o,s:o}", "type", "ready", "sets", sets, "native_rc", rcs));
 }
 
 static json_t *boot_hex(uint64_t v)

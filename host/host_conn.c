@@ -378,11 +378,27 @@ static void conn_answer(struct host_worker *w, uint8_t mid, const struct ib_ctl 
 	if (mid == IB_MID_CANCEL_ACK) {
 		if (c->state == HOST_S_CANCEL)
 			host_takeover_cancelled(c);
-	} else if (mid == IB_MID_DENY) {
+	} else if (mid == IB_MID_DENY && c->state == HOST_S_FROZEN) {
 		host_takeover_deny(c, why < IB_R_COUNT && why ? why : IB_R_POLICY);
 	} else if (mid == IB_MID_REDIRECT && c->state == HOST_S_FROZEN) {
 		host_takeover_redirect(c, be16toh(m->worker));
 	}
+}
+
+/* The gateway has no state for a connection that we believe it runs: nothing of it can be trusted.
+ */
+static void conn_reoffer(struct host_worker *w, const struct ib_reoffer *m)
+{
+	struct net_flow key = {.rport = m->rport, .lport = m->lport};
+	struct host *h = w->gw->h;
+	struct host_flow *f;
+
+	host_count(&h->count, HOST_C_REOFFERS);
+	memcpy(key.remote.b, m->remote, 16);
+	memcpy(key.local.b, m->local, 16);
+	f = host_flow_find(&h->flows, &key);
+	if (f && f->conn && f->conn->state == HOST_S_ACCEL && f->conn->worker == w)
+		host_gw_lost(w->gw, "it has lost a connection");
 }
 
 /* The gateway gives a connection back, or tells of the client's reset. */
@@ -432,6 +448,7 @@ void host_conn_msg(struct host_worker *w, uint8_t mid, const void *entries, int 
 	const struct ib_ctl *ctl = entries;
 	const struct ib_cursor *cur = entries;
 	const struct ib_grant *grant = entries;
+	const struct ib_reoffer *offer = entries;
 	struct host *h = w->gw->h;
 
 	for (int i = 0; i < n; i++) {
@@ -457,7 +474,7 @@ void host_conn_msg(struct host_worker *w, uint8_t mid, const void *entries, int 
 			conn_cursor(w, mid, &cur[i]);
 			break;
 		case IB_MID_REOFFER:
-			host_count(&h->count, HOST_C_REOFFERS);
+			conn_reoffer(w, &offer[i]);
 			break;
 		case IB_MID_CREDIT:
 			break;

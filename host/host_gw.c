@@ -73,7 +73,8 @@ static void gw_hangup(struct host_gw *g)
 static bool gw_drained(const struct host_gw *g)
 {
 	for (unsigned int i = 0; i < g->n_workers; i++)
-		if (g->worker[i].open && !ib_set_drained(&g->worker[i].set))
+		if ((g->worker[i].open && !ib_set_drained(&g->worker[i].set)) ||
+		    !host_rc_drained(&g->worker[i]))
 			return false;
 	return true;
 }
@@ -90,6 +91,7 @@ static void gw_dismantle(struct host_gw *g)
 		host_flows_forget_worker(&h->flows, w);
 		if (w->open)
 			ib_set_close(&w->set);
+		host_rc_close(w);
 		if (w->ah)
 			ibv_destroy_ah(w->ah);
 		memset(w, 0, sizeof(*w));
@@ -112,9 +114,11 @@ void host_gw_lost(struct host_gw *g, const char *why)
 	gw_hangup(g);
 	host_gw_set_state(g, HOST_G_FENCING);
 	host_page_update(g->h);
-	for (unsigned int i = 0; i < g->n_workers; i++)
+	for (unsigned int i = 0; i < g->n_workers; i++) {
 		if (g->worker[i].open)
 			ib_set_fence(&g->worker[i].set);
+		host_rc_fence(&g->worker[i]);
+	}
 	gw_timer(g, 0.);
 }
 
@@ -147,13 +151,15 @@ static int gw_open_worker(struct host_gw *g, struct host_worker *w, json_t *desc
 {
 	json_t *pair = json_object_get(desc, "set");
 	const char *native = json_string_value(json_object_get(desc, "native"));
+	const char *nrc = json_string_value(json_object_get(desc, "native_rc"));
 	const char *ctl = json_string_value(json_array_get(pair, 0));
 	const char *rd = json_string_value(json_array_get(pair, 1));
-	struct ib_addr peer[2];
+	struct ib_addr peer[2], rc_peer;
 	int rc;
 
 	if (!native || !ctl || !rd || ib_addr_parse(native, &w->native) ||
-	    ib_addr_parse(ctl, &peer[0]) || ib_addr_parse(rd, &peer[1]))
+	    ib_addr_parse(ctl, &peer[0]) || ib_addr_parse(rd, &peer[1]) ||
+	    (nrc && ib_addr_parse(nrc, &rc_peer)))
 		return EINVAL;
 	w->ah = ib_ah(&g->h->dev, &w->native);
 	if (!w->ah)
@@ -162,7 +168,8 @@ static int gw_open_worker(struct host_gw *g, struct host_worker *w, json_t *desc
 	if (rc)
 		return rc;
 	w->open = true;
-	return ib_set_connect(&w->set, peer);
+	rc = ib_set_connect(&w->set, peer);
+	return rc || !nrc ? rc : host_rc_open(w, &rc_peer);
 }
 
 int host_gw_open_workers(struct host_gw *g, json_t *workers)

@@ -41,6 +41,7 @@ struct host_worker {
 	uint16_t idx;	       /* number there */
 	struct ib_addr native; /* its UD queue pair */
 	struct ibv_ah *ah;     /* towards it, ours */
+	struct host_rc *rc;    /* native RC queue pair, ours; NULL: not offered */
 	struct ib_set set;     /* shared queue pairs, ours */
 	bool open;	       /* set is open */
 	bool dirty;	       /* messages wait for host_gw_flush() */

@@ -103,6 +103,7 @@ static int host_open(struct host *h, char err[IB_ERRLEN])
 	snprintf(err, IB_ERRLEN, "out of memory");
 	if (!h->loop || getrandom(&h->epoch, sizeof(h->epoch), 0) < 0)
 		return ENOMEM;
+	h->epoch |= 1; /* never 0 */
 	rc = host_flows_open(&h->flows, FLOWS);
 	if (!rc)
 		rc = host_conns_open(h);

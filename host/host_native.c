@@ -4,8 +4,9 @@
  * type 0x6558 (docs/protocol.md).
  *
  * Receive buffers take the largest packet of the path, since a longer one than its buffer would
- * end a queue pair on some HCAs. A frame that finds no send buffer is left in the TAP's queue:
- * the TAP is not read until a completion frees one.
+ * end a queue pair on some HCAs. Frames longer than that take the worker's native RC queue pair
+ * (host_native_rc.c), from the same send buffers. A frame that finds no send buffer is left in the
+ * TAP's queue: the TAP is not read until a completion frees one.
  */
 #include "host/host_native.h"
 
@@ -17,6 +18,7 @@
 
 #define NATIVE_SEND 1024 /* send buffers */
 #define NATIVE_RECV 1024 /* receive buffers */
+#define FRAME_EXTRA 22	 /* bytes beyond the IP MTU: encapsulation, Ethernet header, one tag */
 
 static void native_sent(struct ib_op *op, enum ibv_wc_status status)
 {
@@ -37,26 +39,32 @@ static void native_sent(struct ib_op *op, enum ibv_wc_status status)
 static void native_frame(struct host *h, uint8_t *buf, const struct ibv_wc *wc)
 {
 	struct host_worker *from = host_gw_by_source(h, wc, buf);
-	struct ib_encap e;
 
 	if (!from) {
 		host_drop(&h->count, HOST_C_DROP_SOURCE,
 			  "native packet from unknown source LID %u QPN %u", wc->slid, wc->src_qp);
 		return;
 	}
-	if (wc->byte_len < IB_GRH_LEN + sizeof(e) + 14) {
-		host_drop(&h->count, HOST_C_DROP_ENCAP, "native packet of %u bytes", wc->byte_len);
+	host_native_unwrap(h, buf + IB_GRH_LEN,
+			   wc->byte_len < IB_GRH_LEN ? 0 : wc->byte_len - IB_GRH_LEN, from);
+}
+
+void host_native_unwrap(struct host *h, uint8_t *buf, uint32_t len, struct host_worker *from)
+{
+	struct ib_encap e;
+
+	if (len < sizeof(e) + 14) {
+		host_drop(&h->count, HOST_C_DROP_ENCAP, "native packet of %u bytes", len);
 		return;
 	}
-	memcpy(&e, buf + IB_GRH_LEN, sizeof(e));
+	memcpy(&e, buf, sizeof(e));
 	if (e.type != htobe16(IB_ENCAP_ETH)) {
 		host_drop(&h->count, HOST_C_DROP_ENCAP, "native packet of type 0x%04x",
 			  be16toh(e.type));
 		return;
 	}
 	host_count(&h->count, HOST_C_NATIVE_RX);
-	host_steer_gateway(h, buf + IB_GRH_LEN + sizeof(e),
-			   wc->byte_len - IB_GRH_LEN - (uint32_t)sizeof(e), from);
+	host_steer_gateway(h, buf + sizeof(e), len - (uint32_t)sizeof(e), from);
 }
 
 static void native_recv(struct ib_qp *qp, void *cookie, const struct ibv_wc *wc)
@@ -89,7 +97,10 @@ int host_native_open(struct host *h, char err[IB_ERRLEN])
 	memset(n, 0, sizeof(*n));
 	n->h = h;
 	n->frame_max = h->dev.mtu - (uint32_t)sizeof(struct ib_encap);
-	n->stride = (h->dev.mtu + IB_GRH_LEN + 63) & ~63u;
+	n->stride = h->dev.mtu + IB_GRH_LEN;
+	if (n->stride < h->conf.mtu + FRAME_EXTRA)
+		n->stride = h->conf.mtu + FRAME_EXTRA;
+	n->stride = (n->stride + 63) & ~63u;
 	n->bufs = calloc(NATIVE_SEND, sizeof(*n->bufs));
 	if (!n->bufs)
 		return ENOMEM;
@@ -164,6 +175,7 @@ void host_native_send(struct host *h, struct host_nbuf *b, uint32_t len, struct 
 	struct ibv_sge sge = {.addr = (uintptr_t)b->data,
 			      .length = len + (uint32_t)sizeof(e),
 			      .lkey = n->mem.mr->lkey};
+	const bool rc_sized = len > n->frame_max;
 	int rc;
 
 	if (!w || !w->ah) {
@@ -171,7 +183,7 @@ void host_native_send(struct host *h, struct host_nbuf *b, uint32_t len, struct 
 		host_native_put(n, b);
 		return;
 	}
-	if (len > n->frame_max) {
+	if (rc_sized && (!w->rc || w->gw->state != HOST_G_UP)) {
 		host_drop(&h->count, HOST_C_DROP_TOO_LONG,
 			  "frame of %u bytes exceeds what the fabric takes (%u)", len,
 			  n->frame_max);
@@ -179,7 +191,8 @@ void host_native_send(struct host *h, struct host_nbuf *b, uint32_t len, struct 
 		return;
 	}
 	memcpy(b->data, &e, sizeof(e));
-	rc = ib_qp_send_ud(&n->qp, w->ah, w->native.qpn, &sge, 1, &b->op);
+	rc = rc_sized ? ib_qp_send(&w->rc->qp, &sge, 1, &b->op)
+		      : ib_qp_send_ud(&n->qp, w->ah, w->native.qpn, &sge, 1, &b->op);
 	if (rc) {
 		host_drop(&h->count, HOST_C_DROP_SEND, "native frame not sent: %s", strerror(rc));
 		host_native_put(n, b);

@@ -27,9 +27,23 @@ struct host_native {
 	struct host_nbuf *bufs; /* send buffers, ours */
 	struct host_nbuf *free; /* of which not in use */
 	uint32_t stride;	/* bytes of a buffer */
-	uint32_t frame_max;	/* longest frame that may be sent */
+	uint32_t frame_max;	/* longest frame that a datagram takes */
 	bool starved;		/* the TAP waits for a free buffer */
 };
+
+/** A native RC queue pair with a worker, for frames longer than frame_max (host_native_rc.c). */
+struct host_rc {
+	struct ib_qp qp;   /* RC, owner is the worker */
+	struct ib_mem mem; /* receive buffers, ours */
+	uint32_t stride;   /* bytes of each */
+};
+
+/** Makes w->rc and connects it. On failure host_rc_close() is still due. */
+int host_rc_open(struct host_worker *w, const struct ib_addr *peer);
+/** True when nothing of it is outstanding; it goes to ERR; is freed. No-ops without one. */
+bool host_rc_drained(const struct host_worker *w);
+void host_rc_fence(struct host_worker *w);
+void host_rc_close(struct host_worker *w);
 
 /** Creates the queue pair and posts its receive buffers. On failure err gets a sentence. */
 int host_native_open(struct host *h, char err[IB_ERRLEN]);
@@ -47,6 +61,8 @@ static inline uint8_t *host_nbuf_frame(struct host_nbuf *b)
 /** Sends the frame in the buffer to a worker (NULL: dropped and counted); takes the buffer. */
 void host_native_send(struct host *h, struct host_nbuf *b, uint32_t len, struct host_worker *w,
 		      uint16_t flags);
+/** Takes what a worker sent: len bytes of encapsulation header and frame. */
+void host_native_unwrap(struct host *h, uint8_t *buf, uint32_t len, struct host_worker *from);
 /** Sends a copy of a frame. */
 void host_native_send_copy(struct host *h, const uint8_t *frame, uint32_t len,
 			   struct host_worker *w, uint16_t flags);

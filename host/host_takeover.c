@@ -145,6 +145,21 @@ static enum ib_reason crosscheck(const struct host_conn *c, bool *retry)
 	return IB_R_NONE;
 }
 
+/* The gateway line before the gateway has written it: the truth as it is (protocol.md, 7). */
+static void first_line(struct host_conn *c)
+{
+	struct ib_gw_line *l = c->gl;
+
+	l->tx_sent = c->fz.snd_nxt - c->fz.snd_una;
+	l->rx_prod = c->fz.n_rx;
+	l->snd_wnd = c->fz.snd_wnd;
+	l->rcv_edge = c->fz.rcv_edge;
+	l->ts_val = c->fz.ts_val;
+	l->ts_recent = c->flow->ts_recent;
+	l->srtt_us = c->fz.srtt_us;
+	l->epoch = c->gw->epoch;
+}
+
 /* Reads the socket and lays the lines out. The reason when it is not to be. */
 static enum ib_reason freeze(struct host_conn *c, bool *retry)
 {
@@ -167,8 +182,7 @@ static enum ib_reason freeze(struct host_conn *c, bool *retry)
 	c->k_snd = c->fz.write_seq;
 	c->k_rcv = c->fz.rcv_nxt;
 	c->tx_prod = c->sent_tx = c->hl->tx_prod = c->fz.n_tx;
-	c->gl->tx_sent = c->fz.snd_nxt - c->fz.snd_una;
-	c->gl->rx_prod = c->fz.n_rx;
+	first_line(c);
 	return IB_R_NONE;
 }
 

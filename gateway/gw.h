@@ -53,6 +53,8 @@
 #define GW_BURST	32
 #define GW_UD_SQ	1024u /* native SENDs in flight of a worker */
 #define GW_UD_RQ	1024u /* native receive buffers of a worker */
+#define GW_RC_SQ	128u  /* SENDs of a native RC queue pair in flight */
+#define GW_RC_RQ	64u   /* receive buffers of one */
 #define GW_SET_SQ	512u  /* work requests of each queue pair of a link */
 
 /** When a service's connections are accelerated; the names are host_shm.h's policies. */
@@ -135,6 +137,9 @@ struct gw_link {
 	struct ib_set set;   /* its RC queue pairs */
 	struct ib_addr peer; /* the host's ctl queue pair, for listing; set when connected */
 	struct ibv_ah *ah;   /* towards its native queue pair */
+	struct ib_qp rc;     /* native RC queue pair; rc.qp NULL: not needed */
+	bool rc_up;	     /* rc is connected */
+	uint32_t ud_max;     /* longest frame that a datagram takes, bytes */
 	bool up;	     /* both ends connected, set alive */
 	bool open;	     /* set exists */
 	void *accel;	     /* acceleration's own per-link data, by gw_accel_link_up() */
@@ -205,6 +210,7 @@ struct gw_worker {
 	uint64_t now_ms;
 	struct ib_cq cq;
 	struct ib_qp ud;		    /* native queue pair */
+	bool rc_hungry;			    /* a native RC queue pair lacks receive buffers */
 	struct rte_mempool *pool;	    /* mbufs of received frames and headers, registered */
 	struct ibv_mr *pool_mr[8];	    /* its memory, see gw_mem.c */
 	struct corr_native *_Atomic native; /* snapshot in use, published by the control thread */

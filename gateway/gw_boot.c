@@ -121,9 +121,12 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int revents)
 /* True when a queue pair of the host's links failed. */
 static bool link_dead(const struct gw *gw, const struct gw_host *h)
 {
-	for (uint32_t i = 0; i < gw->n_worker; i++)
-		if (h->link[i].up && h->link[i].set.dead)
+	for (uint32_t i = 0; i < gw->n_worker; i++) {
+		const struct gw_link *l = &h->link[i];
+
+		if (l->up && (l->set.dead || l->rc.dead))
 			return true;
+	}
 	return false;
 }
 

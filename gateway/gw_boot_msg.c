@@ -118,16 +118,23 @@ static json_t *workers(const struct gw *gw, const struct gw_host *h)
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; i < gw->n_worker; i++) {
+		const struct gw_link *l = &h->link[i];
 		char native[80], ctl[80], rd[80];
 		struct ib_addr a[2];
+		json_t *o;
 
 		ib_qp_addr(&gw->worker[i]->ud, &a[0]);
 		ib_addr_str(&a[0], native);
-		ib_set_addr(&h->link[i].set, a);
+		ib_set_addr(&l->set, a);
 		ib_addr_str(&a[0], ctl);
 		ib_addr_str(&a[1], rd);
-		json_array_append_new(
-			list, json_pack("{s:s, s:[s, s]}", "native", native, "set", ctl, rd));
+		o = json_pack("{s:s, s:[s, s]}", "native", native, "set", ctl, rd);
+		if (l->rc.qp) {
+			ib_qp_addr(&l->rc, &a[0]);
+			ib_addr_str(&a[0], native);
+			json_object_set_new(o, "native_rc", json_string(native));
+		}
+		json_array_append_new(list, o);
 	}
 	return list;
 }
@@ -232,9 +239,25 @@ static void on_hello(struct gw_session *s, const json_t *v)
 	send_welcome(s, h);
 }
 
+/* The host's native RC queue pairs, null where it has none. False: malformed. */
+static bool take_rcs(const json_t *list, uint32_t n, struct ib_addr *rcs)
+{
+	memset(rcs, 0, n * sizeof(*rcs));
+	if (list && json_array_size(list) != n)
+		return false;
+	for (uint32_t i = 0; list && i < n; i++) {
+		const json_t *v = json_array_get(list, i);
+
+		if (!json_is_null(v) &&
+		    (!json_is_string(v) || ib_addr_parse(json_string_value(v), &rcs[i])))
+			return false;
+	}
+	return true;
+}
+
 static void on_ready(struct gw_session *s, const json_t *v)
 {
-	struct ib_addr sets[2 * GW_MAX_WORKERS];
+	struct ib_addr sets[2 * GW_MAX_WORKERS], rcs[GW_MAX_WORKERS];
 	struct gw *gw = s->boot->gw;
 	json_t *list = json_object_get(v, "sets");
 	int rc;
@@ -254,7 +277,11 @@ static void on_ready(struct gw_session *s, const json_t *v)
 			return;
 		}
 	}
-	rc = gw_host_up(gw, s->host, sets);
+	if (!take_rcs(json_object_get(v, "native_rc"), gw->n_worker, rcs)) {
+		gw_boot_error(s, "ready native_rc: not one address or null for each worker");
+		return;
+	}
+	rc = gw_host_up(gw, s->host, sets, rcs);
 	if (rc) {
 		gw_boot_error(s, "queue pairs cannot be connected: %s", strerror(rc));
 		return;

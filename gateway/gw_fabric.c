@@ -28,6 +28,7 @@
 struct host_call {
 	struct gw_host *h;	    /* the host */
 	const struct ib_addr *sets; /* up: two addresses per worker */
+	const struct ib_addr *rcs;  /* up: native RC queue pair per worker; QPN 0: none */
 	struct ibv_ah *ah;	    /* down: to be destroyed after the drain */
 	uint32_t ud_head;	    /* down: native SENDs posted until then */
 	bool lost;		    /* down: the host is gone, too */
@@ -68,6 +69,7 @@ static void on_down(struct gw_worker *w, void *arg)
 	gw_accel_link_down(l, c->lost);
 	if (l->open)
 		ib_set_fence(&l->set);
+	gw_native_rc_fence(l);
 	c->ah = l->ah;
 	l->ah = NULL;
 	c->ud_head = w->ud.sq_head;
@@ -79,8 +81,8 @@ static void on_drained(struct gw_worker *w, void *arg)
 	struct gw_link *l = &c->h->link[w->index];
 
 	ib_cq_poll(&w->cq, 64);
-	c->drained =
-		(!l->open || ib_set_drained(&l->set)) && (int32_t)(w->ud.sq_tail - c->ud_head) >= 0;
+	c->drained = (!l->open || ib_set_drained(&l->set)) && ib_qp_drained(&l->rc) &&
+		     (int32_t)(w->ud.sq_tail - c->ud_head) >= 0;
 }
 
 static void on_close(struct gw_worker *w, void *arg)
@@ -91,6 +93,7 @@ static void on_close(struct gw_worker *w, void *arg)
 	if (l->open)
 		ib_set_close(&l->set);
 	l->open = false;
+	gw_native_rc_close(l);
 	if (c->ah)
 		ibv_destroy_ah(c->ah);
 }
@@ -127,8 +130,7 @@ static void on_greet(struct gw_worker *w, void *arg)
 		return;
 	l->open = true;
 	l->ah = ib_ah(&w->gw->dev, &c->h->native);
-	if (!l->ah)
-		c->rc = errno ? errno : EINVAL;
+	c->rc = l->ah ? gw_native_rc_open(l) : errno ? errno : EINVAL;
 }
 
 int gw_host_greet(struct gw *gw, struct gw_host *h)
@@ -154,6 +156,8 @@ static void on_up(struct gw_worker *w, void *arg)
 	struct gw_link *l = &c->h->link[w->index];
 
 	c->rc = ib_set_connect(&l->set, c->sets + 2 * w->index);
+	if (c->rc == 0 && l->rc.qp && c->rcs[w->index].qpn)
+		c->rc = gw_native_rc_connect(l, &c->rcs[w->index]);
 	if (c->rc)
 		return;
 	l->peer = c->sets[2 * w->index];
@@ -161,9 +165,10 @@ static void on_up(struct gw_worker *w, void *arg)
 	gw_accel_link_up(l);
 }
 
-int gw_host_up(struct gw *gw, struct gw_host *h, const struct ib_addr *sets)
+int gw_host_up(struct gw *gw, struct gw_host *h, const struct ib_addr *sets,
+	       const struct ib_addr *rcs)
 {
-	struct host_call c = {.h = h, .sets = sets};
+	struct host_call c = {.h = h, .sets = sets, .rcs = rcs};
 
 	for (uint32_t i = 0; i < gw->n_worker; i++) {
 		gw_call(gw->worker[i], on_up, &c);

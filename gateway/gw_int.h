@@ -150,10 +150,25 @@ void gw_native_send(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m);
 /** A frame from host h towards dst: next hop's MAC, or another host. Takes m. */
 void gw_native_route(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
 		     const struct net_pkt *p);
+/** What a native queue pair received: `len` bytes of encapsulation and frame, the frame at the
+ * mbuf's usual place. Takes m. */
+void gw_native_unwrap(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m, uint32_t len);
 /** Receive side of the native queue pair. */
 extern const struct ib_qp_ops gw_native_qp_ops;
 /** Posts buffers until the ring is full or no mbuf is left. */
 void gw_native_refill(struct gw_worker *w);
+
+/* --- gw_native_rc.c: frames larger than a datagram --- */
+/** Learns what a datagram takes, and makes the queue pair if frames of the host may be larger. */
+int gw_native_rc_open(struct gw_link *l);
+/** Connects it. */
+int gw_native_rc_connect(struct gw_link *l, const struct ib_addr *peer);
+/** Posts buffers until its ring is full or no mbuf is left; and for all hosts of a worker. */
+void gw_native_rc_refill(struct gw_link *l);
+void gw_native_rc_feed(struct gw_worker *w);
+/** To ERR; and destroys, after the drain. Both do nothing without one. */
+void gw_native_rc_fence(struct gw_link *l);
+void gw_native_rc_close(struct gw_link *l);
 
 /* --- gw_flows.c --- */
 /** Table of a worker. */
@@ -172,8 +187,10 @@ bool gw_flows_next(struct gw_worker *w, uint32_t *it, struct gw_conn_row *row);
 /* --- gw_fabric.c --- */
 /** A host's greeting is right: queue pairs are made. 0 or errno. Control thread, as all below. */
 int gw_host_greet(struct gw *gw, struct gw_host *h);
-/** Its queue pairs are known: connect, publish, up. sets has 2 addresses per worker. */
-int gw_host_up(struct gw *gw, struct gw_host *h, const struct ib_addr *sets);
+/** Its queue pairs are known: connect, publish, up. sets has 2 addresses per worker, rcs the one of
+ * its native RC queue pair or zero. */
+int gw_host_up(struct gw *gw, struct gw_host *h, const struct ib_addr *sets,
+	       const struct ib_addr *rcs);
 /** Its bootstrap ended. lost: the host itself is gone; else it will take its connections back. */
 void gw_host_down(struct gw *gw, struct gw_host *h, bool lost);
 /** The time for it to come back is over. */

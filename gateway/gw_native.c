@@ -2,7 +2,7 @@
 /*
  * gw_native.c - the native path towards hosts: whole Ethernet frames as datagrams (RFC 4391
  * encapsulation with type 0x6558), sent from the mbuf they came in. The other direction is in
- * gw_native_rx.c.
+ * gw_native_rx.c; frames larger than a datagram take the queue pair of gw_native_rc.c.
  *
  * The 4-byte header goes into the mbuf's headroom; the SEND's op lives in its private area; the
  * completion frees it. A full send queue drops, as a wire would.
@@ -47,7 +47,10 @@ void gw_native_send(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m)
 		sge[n].lkey = gw_mbuf_lkey(w, (const void *)(uintptr_t)sge[n].addr);
 	}
 	gw_mbuf_priv(m)->op.done = sent;
-	rc = ib_qp_send_ud(&w->ud, l->ah, h->native.qpn, sge, (int)n, &gw_mbuf_priv(m)->op);
+	if (len <= l->ud_max)
+		rc = ib_qp_send_ud(&w->ud, l->ah, h->native.qpn, sge, (int)n, &gw_mbuf_priv(m)->op);
+	else
+		rc = l->rc_up ? ib_qp_send(&l->rc, sge, (int)n, &gw_mbuf_priv(m)->op) : EMSGSIZE;
 	if (rc) {
 		gw_drop(w, rc == EMSGSIZE ? GW_DROP_OVERSIZED : GW_DROP_FABRIC_FULL, m);
 		return;

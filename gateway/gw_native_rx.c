@@ -95,31 +95,35 @@ static void frame_from_host(struct gw_worker *w, struct gw_host *h, struct rte_m
 	}
 }
 
-/* A datagram: who sent it, and what kind of frame it carries. */
+void gw_native_unwrap(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m, uint32_t len)
+{
+	const uint8_t *encap =
+		(const uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM - sizeof(struct ib_encap);
+	uint16_t type = net_get16(encap), flags = net_get16(encap + 2);
+
+	if (len <= sizeof(struct ib_encap) || type != IB_ENCAP_ETH || flags & ~IB_ENCAP_BOUNCED) {
+		gw_event(w, GW_EV_BAD_ENCAP, "server %s: %u bytes, type 0x%04x, flags 0x%04x",
+			 h->cfg->name, len, type, flags);
+		gw_drop(w, GW_DROP_BAD_ENCAP, m);
+		return;
+	}
+	m->data_off = RTE_PKTMBUF_HEADROOM;
+	m->data_len = (uint16_t)(len - sizeof(struct ib_encap));
+	m->pkt_len = m->data_len;
+	frame_from_host(w, h, m, flags & IB_ENCAP_BOUNCED);
+}
+
+/* A datagram: who sent it. */
 static void datagram(struct gw_worker *w, struct rte_mbuf *m, const struct ibv_wc *wc)
 {
-	const uint8_t *grh = (const uint8_t *)m->buf_addr + GW_RX_OFF;
-	const uint32_t skip = IB_GRH_LEN + sizeof(struct ib_encap);
 	struct gw_host *h = source_host(w, m, wc);
-	uint16_t type, flags;
 
 	if (!h) {
 		gw_event(w, GW_EV_UNKNOWN_QP, "LID %u, QPN %u", wc->slid, wc->src_qp);
 		gw_drop(w, GW_DROP_UNKNOWN_QP, m);
 		return;
 	}
-	type = net_get16(grh + IB_GRH_LEN);
-	flags = net_get16(grh + IB_GRH_LEN + 2);
-	if (wc->byte_len <= skip || type != IB_ENCAP_ETH || flags & ~IB_ENCAP_BOUNCED) {
-		gw_event(w, GW_EV_BAD_ENCAP, "server %s: %u bytes, type 0x%04x, flags 0x%04x",
-			 h->cfg->name, wc->byte_len, type, flags);
-		gw_drop(w, GW_DROP_BAD_ENCAP, m);
-		return;
-	}
-	m->data_off = RTE_PKTMBUF_HEADROOM;
-	m->data_len = (uint16_t)(wc->byte_len - skip);
-	m->pkt_len = m->data_len;
-	frame_from_host(w, h, m, flags & IB_ENCAP_BOUNCED);
+	gw_native_unwrap(w, h, m, wc->byte_len > IB_GRH_LEN ? wc->byte_len - IB_GRH_LEN : 0);
 }
 
 /* A receive buffer came back. */
@@ -150,6 +154,8 @@ void gw_native_refill(struct gw_worker *w)
 {
 	uint32_t len = rte_pktmbuf_data_room_size(w->pool) - GW_RX_OFF;
 
+	if (w->rc_hungry)
+		gw_native_rc_feed(w);
 	while (w->ud.rq_head - w->ud.rq_tail < w->ud.rq_depth && !w->ud.dead) {
 		struct rte_mbuf *m = rte_pktmbuf_alloc(w->pool);
 		uint8_t *at;

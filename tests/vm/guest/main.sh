@@ -4,7 +4,8 @@
 #
 #   main.sh TOP BUILD MTU GID LOSS MEGABYTES
 #
-# Prints what was measured as "name value" lines; the caller judges. Exit status 0: it ran.
+# The same natively, from an nginx without tagrun. Prints what was measured as "name value" lines; the
+# caller judges. Exit status 0: it ran.
 set -euo pipefail
 TOP=$1 BUILD=$2 VM_MTU=$3 VM_GID=$4 LOSS=$5 SIZE=$(($6 << 20))
 . "$TOP/tests/vm/guest/lab.sh"
@@ -15,60 +16,87 @@ chmod 777 $D/up $D/tmp
 head -c "$SIZE" /dev/urandom >$D/www/file
 chmod 644 $D/www/file
 
+# nginx_conf PORT: its folder is $D/PORT.
 nginx_conf() {
 	cat <<-EOC
-		daemon off; worker_processes 1; pid $D/nginx.pid; error_log $D/error.log info;
+		daemon off; worker_processes 1; pid $D/$1/nginx.pid; error_log $D/$1/error.log info;
 		events { worker_connections 256; }
 		http {
 		  access_log off; sendfile on; client_max_body_size 0;
 		  client_body_temp_path $D/tmp; proxy_temp_path $D/tmp; fastcgi_temp_path $D/tmp;
 		  uwsgi_temp_path $D/tmp; scgi_temp_path $D/tmp;
-		  server { listen 80; root $D/www;
+		  server { listen $1; root $D/www;
 		    location /up/ { alias $D/up/; dav_methods PUT; } }
 		}
 	EOC
 }
 
-# stat NAME: a counter of the gateway.
-stat() { at gw timeout 10 tagctl --json stats | jq ".$1"; }
+# start_nginx PORT [tagrun]
+start_nginx() {
+	local i
+	mkdir -p "$D/$1"
+	nginx_conf "$1" >"$D/$1/nginx.conf"
+	at server1 ${2:-} nginx -c "$D/$1/nginx.conf" -e "$D/$1/error.log" &
+	for ((i = 0; i < 50; i++)); do
+		at client curl -s -m 5 -o /dev/null "http://10.77.0.11:$1/" && return 0
+		sleep 0.2
+	done
+	fail "nginx at port $1 does not answer"
+}
 
-# moved NAME FROM: by how much a counter grew.
-moved() { echo "$1_$2 $(($(stat "$2") - $3))"; }
+# stat NAME...: counters of the gateway, on one line.
+stat() {
+	at gw timeout 10 tagctl --json stats |
+		jq -r --args '. as $s | [$ARGS.positional[] | $s[.]] | join(" ")' "$@"
+}
 
 fail() {
 	say "main.sh: $*"
-	tail -n 20 $LAB/*.log $D/error.log >&2 || true
+	at gw timeout 10 tagctl --json drops >&2 || true
+	tail -n 20 $LAB/*.log $D/*/error.log >&2 || true
 	exit 1
+}
+
+COUNTERS="rdma_read_bytes rdma_write_bytes native_bytes_to_lan native_bytes_to_fabric"
+
+# transfer NAME CURL-ARGUMENTS...: prints its time and what the gateway moved meanwhile.
+transfer() {
+	local name=$1 before after t i=0 c
+	shift
+	read -ra before <<<"$(stat $COUNTERS)"
+	t=$(date +%s%N)
+	at client curl -sS --fail -m 120 "$@" || fail "$name failed"
+	echo "${name}_ms $((($(date +%s%N) - t) / 1000000))"
+	read -ra after <<<"$(stat $COUNTERS)"
+	for c in $COUNTERS; do
+		echo "${name}_$c $((after[i] - before[i]))"
+		i=$((i + 1))
+	done
+}
+
+# both NAME PORT: the file down and up again, and their sums.
+both() {
+	transfer "$1_down" -o $D/down "http://10.77.0.11:$2/file"
+	transfer "$1_up" -T $D/www/file "http://10.77.0.11:$2/up/file"
+	sha256sum $D/www/file $D/down $D/up/file | awk -v name="$1" '
+		NR == 1 { sum = $1 }
+		$1 != sum { bad = 1 }
+		END { print name "_equal", bad ? 0 : 1; print name "_sha256", sum }'
+	rm $D/down $D/up/file
 }
 
 lab_up 1 || fail "the lab does not come up"
 fabric_loss tag-gw tag-server1 "$LOSS"
-nginx_conf >$D/nginx.conf
-at server1 tagrun nginx -c $D/nginx.conf -e $D/error.log &
-for ((i = 0; i < 50; i++)); do
-	at client curl -s -m 5 -o /dev/null http://10.77.0.11/ && break
-	sleep 0.2
-done
 echo "path_mtu $(at gw ibv_devinfo -d rxe_a | awk '/active_mtu/ { print $2 }')"
-
-reads=$(stat rdma_read_bytes) native=$(stat native_bytes_to_lan)
-time=$(date +%s%N)
-at client curl -sS --fail -m 120 -o $D/copy http://10.77.0.11/file || fail "the download failed"
-echo "download_ms $((($(date +%s%N) - time) / 1000000))"
-moved download rdma_read_bytes "$reads"
-moved download native_bytes_to_lan "$native"
-cmp $D/www/file $D/copy && echo "download_equal 1"
-sha256sum $D/www/file $D/copy | awk '{ print "download_sha256", $1 }'
-
-writes=$(stat rdma_write_bytes) native=$(stat native_bytes_to_fabric)
-time=$(date +%s%N)
-at client curl -sS --fail -m 120 -T $D/www/file http://10.77.0.11/up/copy || fail "the upload failed"
-echo "upload_ms $((($(date +%s%N) - time) / 1000000))"
-moved upload rdma_write_bytes "$writes"
-moved upload native_bytes_to_fabric "$native"
-cmp $D/www/file $D/up/copy && echo "upload_equal 1"
-sha256sum $D/up/copy | awk '{ print "upload_sha256", $1 }'
-
+start_nginx 80 tagrun
+start_nginx 81
+both accelerated 80
+both native 81
+# whole Ethernet frames, either way, that no datagram of the path takes
+if [ "$LOSS" = 0 ]; then
+	at client ping -q -c 3 -i 0.2 -W 5 -M do -s 1472 10.77.0.11 | awk '/received/ { print "pings", $4 }'
+	at server1 ping -q -c 3 -i 0.2 -W 5 -M do -s 1472 10.77.0.2 | awk '/received/ { print "pings_back", $4 }'
+fi
 at gw timeout 10 tagctl --json drops | jq -r '.drops | to_entries[] | "drop \(.key) \(.value)"'
 echo "tcp_retransmits $(stat tcp_retransmits)"
 tail -n 20 $LAB/*.log | sed 's/^/log /'

@@ -18,7 +18,7 @@
 #define SYN_MS	    30000   /* a connection that did not come about */
 #define IDLE_MS	    7200000 /* an established one without a frame */
 #define CLOSED_MS   500	    /* both ends are done: time for the last ACK */
-#define HALF_MS	    120000  /* one end is done */
+#define HALF_MS	    30000   /* one end is done; a frame lists it again */
 #define EVICT_TRIES 16
 
 /** What has been seen of a connection. */

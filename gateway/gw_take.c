@@ -16,6 +16,8 @@
 #include "gateway/gw_accel.h"
 #include "gateway/gw_log.h"
 
+#define LATE_US 10000u /* within this, frames that went natively have come back bounced */
+
 /* A request in host byte order, with what it refers to. */
 struct take {
 	struct gw_link *link;
@@ -285,6 +287,7 @@ void gw_take_commit(struct gw_link *l, const struct ib_ctl *m)
 	}
 	w->stats.accel_commits++;
 	gw_conn_set_state(c, GW_C_ACTIVE);
+	tcp_expect_late(&c->tcp, w->now_us + LATE_US);
 	c->line_due = true;
 	gw_accel_dirty(c);
 	/* Frames that overtook this message; none is held while the connection runs. */

@@ -263,6 +263,13 @@ void tcp_placed(struct tcp_conn *c, const struct tcp_rx_pos *pos, uint64_t now);
 /** Owes the client an ACK of everything placed: the next tcp_output() sends it (hand-back). */
 void tcp_ack_soon(struct tcp_conn *c);
 
+/**
+ * After a takeover, segments that were on their way natively come behind newer ones. Until the time
+ * `until` a hole is not reported to the client (no duplicate ACK, no SACK): it would retransmit
+ * what is about to come. Cumulative progress is acknowledged as soon as there is no hole.
+ */
+void tcp_expect_late(struct tcp_conn *c, uint64_t until);
+
 /** The server produced `bytes` more bytes to send. */
 void tcp_produced(struct tcp_conn *c, uint32_t bytes, uint64_t now);
 

@@ -43,6 +43,21 @@ static void placed_ooo(struct tcp_conn *c, const struct tcp_rx_pos *pos)
 	}
 }
 
+/* Holds back the ACK of a hole that is expected to close by itself. */
+static void expect_late(struct tcp_conn *c, uint64_t now)
+{
+	if (now >= c->t_late || !c->n_ooo_placed)
+		return;
+	c->ack_now = false;
+	if (c->t_ack > c->t_late)
+		c->t_ack = c->t_late;
+}
+
+void tcp_expect_late(struct tcp_conn *c, uint64_t until)
+{
+	c->t_late = until;
+}
+
 void tcp_placed(struct tcp_conn *c, const struct tcp_rx_pos *pos, uint64_t now)
 {
 	uint32_t advance = pos->rcv_nxt - c->rcv_placed;
@@ -56,8 +71,10 @@ void tcp_placed(struct tcp_conn *c, const struct tcp_rx_pos *pos, uint64_t now)
 		c->ack_now = true;
 		c->ack_on_place = !caught_up(c);
 	}
-	if (!advance)
+	if (!advance) {
+		expect_late(c, now);
 		return;
+	}
 	if (pos->fin && !c->fin_placed) {
 		c->fin_placed = true;
 		c->ack_now = true;
@@ -66,6 +83,7 @@ void tcp_placed(struct tcp_conn *c, const struct tcp_rx_pos *pos, uint64_t now)
 		c->ack_now = true;
 	else if (c->t_ack == TCP_NEVER)
 		c->t_ack = now + c->cfg->delack_us;
+	expect_late(c, now);
 }
 
 void tcp_ack_soon(struct tcp_conn *c)

@@ -69,6 +69,7 @@ struct tcp_conn {
 	const struct tcp_cfg *cfg; /* tunables, shared, outlives the connection */
 	const struct tcp_ops *ops; /* actions, shared, outlives the connection */
 	uint64_t t_snd;		   /* when the sender timer is due, TCP_NEVER: not armed */
+	uint64_t t_late;	   /* until then a hole is not reported, see tcp_expect_late() */
 	uint64_t t_ack;		   /* when the delayed ACK is due, TCP_NEVER: not armed */
 
 	/* Connection as a whole: tcp.c, tcp_close.c */

@@ -232,6 +232,28 @@ static void test_ecn_echo(void **state)
 	tt_expect(&t, 100, 0, 4100, 0);
 }
 
+/* After a takeover: a hole that closes in time is not reported, one that stays is. */
+static void test_expect_late(void **state)
+{
+	struct tt t;
+
+	init_slow(&t);
+	tcp_expect_late(&t.c, t.now + 10000);
+	tt_seg(&t, TCP_ACK, 2000, 1000, 0);
+	tt_seg(&t, TCP_ACK, 3000, 1000, 0);
+	tt_nothing(&t);
+	tt_seg(&t, TCP_ACK, 0, 1000, 0); /* progress, but the hole is still there */
+	tt_nothing(&t);
+	tt_seg(&t, TCP_ACK, 1000, 1000, 0);
+	tt_expect(&t, 0, 0, 4000, 0);
+	tt_seg(&t, TCP_ACK, 5000, 1000, 0);
+	tt_nothing(&t);
+	tt_pass(&t, 10000);
+	tt_expect(&t, 0, 0, 4000, 0);
+	tt_seg(&t, TCP_ACK, 6000, 1000, 0);
+	tt_expect(&t, 0, 0, 4000, 0);
+}
+
 static void test_rst_window_closed_state(void **state)
 {
 	struct tt t;
@@ -247,11 +269,17 @@ static void test_rst_window_closed_state(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_only_placed), cmocka_unit_test(test_delayed),
-		cmocka_unit_test(test_quick_start), cmocka_unit_test(test_emit_full),
-		cmocka_unit_test(test_dup_acks),    cmocka_unit_test(test_sws),
-		cmocka_unit_test(test_edge),	    cmocka_unit_test(test_update_rate),
-		cmocka_unit_test(test_ecn_echo),    cmocka_unit_test(test_rst_window_closed_state),
+		cmocka_unit_test(test_only_placed),
+		cmocka_unit_test(test_delayed),
+		cmocka_unit_test(test_quick_start),
+		cmocka_unit_test(test_emit_full),
+		cmocka_unit_test(test_dup_acks),
+		cmocka_unit_test(test_sws),
+		cmocka_unit_test(test_edge),
+		cmocka_unit_test(test_update_rate),
+		cmocka_unit_test(test_ecn_echo),
+		cmocka_unit_test(test_expect_late),
+		cmocka_unit_test(test_rst_window_closed_state),
 	};
 
 	return cmocka_run_group_tests_name("tcp ack", tests, NULL, NULL);

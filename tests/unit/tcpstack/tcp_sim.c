@@ -175,7 +175,7 @@ static void check_emit(struct sim_end *e, const struct tcp_emit *em, const struc
 	for (unsigned int i = 0; i < opt->n_sack; i++) {
 		uint32_t a = opt->sack[i].start - e->peer_isn, b = opt->sack[i].end - e->peer_isn;
 
-		assert_true(a < b && b <= SIM_STREAM_MAX);
+		assert_true(a < b && b < s->room);
 		assert_null(memchr(e->placed + a, 0, b - a));
 	}
 	assert_true(tcp_leq(edge, e->peer_isn + e->consumed + s->o.ring));
@@ -290,8 +290,9 @@ static void start_end(struct sim *s, int i)
 	e->id = i;
 	e->isn = s->o.isn[i];
 	e->peer_isn = s->o.isn[!i];
-	e->ready = calloc(1, SIM_STREAM_MAX);
-	e->placed = calloc(1, SIM_STREAM_MAX);
+	s->room = 1 + (s->o.bytes[0] > s->o.bytes[1] ? s->o.bytes[0] : s->o.bytes[1]);
+	e->ready = calloc(1, s->room);
+	e->placed = calloc(1, s->room);
 	assert_true(e->ready && e->placed && s->o.bytes[i] < SIM_STREAM_MAX);
 	st.snd_una = st.snd_nxt = st.snd_avail = st.snd_wl2 = e->isn;
 	st.snd_wl1 = st.rcv_nxt = e->peer_isn;

@@ -96,6 +96,7 @@ struct sim {
 	uint64_t order; /* makes equal times first in, first out */
 	struct sim_ev *heap;
 	unsigned int n, cap;
+	uint32_t room;	     /* bytes of ready[] and placed[] */
 	uint32_t lost, sent; /* segments */
 	bool trace;
 };

@@ -8,6 +8,7 @@ A failing test prints the tails of the daemons' logs; a daemon that wrote a sani
 left its lab unclean fails the test that did it.
 """
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -205,6 +206,8 @@ class Lab:
 def make_lab(tmp_path, request):
     """Factory of labs; one at a time."""
     made = []
+    lock = open("/run/lock/tag-lab", "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)  # the lab's names exist once: other test runs wait
     os.chmod(tmp_path, 0o755)
     for parent in list(tmp_path.parents)[:3]:
         with contextlib.suppress(PermissionError):

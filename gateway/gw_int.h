@@ -229,6 +229,9 @@ json_t *gw_drops_json(const struct gw_stats *s);
 /** Listens at path (a stale file is replaced); the fd, or -1 with errno. */
 int gw_sock_listen(const char *path, unsigned int mode);
 
+/** True when somebody listens there. */
+bool gw_sock_in_use(const char *path);
+
 /** One connection that carries lines. */
 struct gw_line_conn {
 	int fd;	  /* non-blocking */

@@ -102,7 +102,7 @@ static void ip_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
 	const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
 	const struct corr_server *s;
 
-	if (map && corr_native_by_addr(map, p->src.b)) {
+	if ((map && corr_native_by_addr(map, p->src.b)) || gw_port_owns(port, &p->src)) {
 		gw_event(w, GW_EV_SPOOFED_LAN, "port %s: MAC " RTE_ETHER_ADDR_PRT_FMT,
 			 port->cfg->name, frame[6], frame[7], frame[8], frame[9], frame[10],
 			 frame[11]);

@@ -137,12 +137,28 @@ static int control_run(struct gw *gw)
 	return rc;
 }
 
+/* Another daemon with our sockets would lose its LAN port to us before we notice. */
+static int check_alone(const struct gw_cfg *cfg)
+{
+	const char *path = gw_sock_in_use(cfg->control)	 ? cfg->control
+			   : gw_sock_in_use(cfg->listen) ? cfg->listen
+							 : NULL;
+
+	if (!path)
+		return 0;
+	gw_log(GW_LOG_ERROR, "%s is in use: another tagd is running", path);
+	return EADDRINUSE;
+}
+
 /* From a good configuration to the end of the daemon. */
 static int run(struct gw_cfg *cfg)
 {
-	struct gw *gw = calloc(1, sizeof(*gw));
-	int rc;
+	int rc = check_alone(cfg);
+	struct gw *gw;
 
+	if (rc)
+		return rc;
+	gw = calloc(1, sizeof(*gw));
 	if (!gw)
 		return ENOMEM;
 	gw->cfg = cfg;

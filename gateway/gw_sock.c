@@ -25,17 +25,29 @@ static void make_dir(const char *path)
 	mkdir(dirname(copy), 0755);
 }
 
-/* True when nobody listens at the address any more. */
-static bool stale(const struct sockaddr_un *sa)
+/* Knocks at an address: 0 when somebody listens, else an errno (ECONNREFUSED: not any more). */
+static int knock(const struct sockaddr_un *sa)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int rc;
 
 	if (fd < 0)
-		return false;
+		return errno;
 	rc = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) ? errno : 0;
 	close(fd);
-	return rc == ECONNREFUSED;
+	return rc;
+}
+
+bool gw_sock_in_use(const char *path)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int rc;
+
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return false;
+	strcpy(sa.sun_path, path);
+	rc = knock(&sa);
+	return rc == 0 || rc == EAGAIN;
 }
 
 int gw_sock_listen(const char *path, unsigned int mode)
@@ -53,7 +65,7 @@ int gw_sock_listen(const char *path, unsigned int mode)
 	if (fd < 0)
 		return -1;
 	rc = bind(fd, (struct sockaddr *)&sa, sizeof(sa));
-	if (rc && errno == EADDRINUSE && stale(&sa)) {
+	if (rc && errno == EADDRINUSE && knock(&sa) == ECONNREFUSED) {
 		unlink(path);
 		rc = bind(fd, (struct sockaddr *)&sa, sizeof(sa));
 	}

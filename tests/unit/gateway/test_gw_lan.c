@@ -43,6 +43,8 @@ static void every_drop_has_its_reason(void **state)
 	n = gb_tcp(f, GB_CLIENT, GB_SERVER, TCP_SYN, 0);
 	f[5] ^= 1;
 	check_drop(f, n, GW_DROP_FOREIGN_MAC);
+	n = gb_tcp(f, GB_GW, GB_SERVER, TCP_SYN, 0);
+	check_drop(f, n, GW_DROP_SPOOFED_SOURCE);
 	n = gb_tcp(f, GB_CLIENT, "10.77.0.1", TCP_SYN, 0);
 	check_drop(f, n, GW_DROP_NO_SERVER);
 	n = gb_ping(f, GB_CLIENT, "224.0.0.251");

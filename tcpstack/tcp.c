@@ -235,3 +235,25 @@ const char *tcp_event_name(enum tcp_event e)
 
 	return (unsigned int)e < TCP_E_COUNT ? names[e] : "invalid";
 }
+
+const char *tcp_recovery_name(enum tcp_recovery_state s)
+{
+	static const char *const names[] = {
+#define _(sym, name) [TCP_R_##sym] = name,
+		TCP_FOREACH_RECOVERY(_)
+#undef _
+	};
+
+	return (unsigned int)s < TCP_R_COUNT ? names[s] : "invalid";
+}
+
+const char *tcp_timer_name(enum tcp_timer_kind k)
+{
+	static const char *const names[] = {
+#define _(sym, name) [TCP_T_##sym] = name,
+		TCP_FOREACH_TIMER(_)
+#undef _
+	};
+
+	return (unsigned int)k < TCP_T_COUNT ? names[k] : "invalid";
+}

@@ -48,6 +48,10 @@ enum tcp_timer_kind {
 		TCP_T_COUNT
 };
 
+/** Name of a recovery state or of what the timer waits for. */
+const char *tcp_recovery_name(enum tcp_recovery_state s);
+const char *tcp_timer_name(enum tcp_timer_kind k);
+
 /** Counters of one connection since its import; cumulative, never reset. */
 struct tcp_stats {
 	uint64_t bytes_out;	 /* payload bytes emitted, retransmissions not counted */

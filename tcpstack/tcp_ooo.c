@@ -145,61 +145,87 @@ static enum tcp_verdict accept_old(struct tcp_conn *c, const struct tcp_seg *seg
 	return TCP_V_OLD;
 }
 
-enum tcp_verdict tcp_accept(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now,
-			    struct tcp_rx *rx)
-{
-	uint32_t start = seg->seq, end = seg->seq + seg->len, edge = c->rcv_edge;
-	bool fin = seg->flags & TCP_FIN;
-	enum tcp_verdict v;
+/* What is left of a segment when it is cut to the window. */
+struct cut {
+	uint32_t start; /* first sequence number not accepted in order before */
+	uint32_t end;	/* one past the last in the window */
+	bool fin;	/* the FIN is left */
+};
 
-	if (!seg->len && !fin)
-		return TCP_V_OK;
-	if (tcp_leq(end + fin, c->rcv_nxt))
-		return accept_old(c, seg, now);
-	if (!tcp_may_receive(c))
-		return TCP_V_WINDOW;
+/* Cuts a segment to what is new, in the window and before the client's FIN. */
+static struct cut cut(struct tcp_conn *c, const struct tcp_seg *seg)
+{
+	struct cut k = {seg->seq, seg->seq + seg->len, seg->flags & TCP_FIN};
+	uint32_t edge = c->rcv_edge;
+
 	if (tcp_lt(c->rcv_room, edge))
 		edge = c->rcv_room;
 	if (c->fin_known && tcp_lt(c->fin_seq, edge))
 		edge = c->fin_seq;
-	if (tcp_lt(edge, end)) {
-		end = edge;
-		fin = false;
+	if (tcp_lt(edge, k.end)) {
+		k.end = edge;
+		k.fin = false;
 	}
-	if (fin && beyond(c, end))
-		fin = false; /* a FIN before payload we have is none */
-	if (tcp_lt(start, c->rcv_nxt)) {
-		note_dsack(c, start, c->rcv_nxt);
-		start = c->rcv_nxt;
+	if (k.fin && beyond(c, k.end))
+		k.fin = false; /* a FIN before payload we have is none */
+	if (tcp_lt(k.start, c->rcv_nxt)) {
+		note_dsack(c, k.start, c->rcv_nxt);
+		k.start = c->rcv_nxt;
 	}
-	if (tcp_lt(end, start) || (start == end && !fin)) {
-		c->ack_now = true;
-		return TCP_V_WINDOW;
-	}
-	if (fin && !c->fin_known) {
-		c->fin_known = true;
-		c->fin_seq = end;
-	}
-	rx->seq = start;
-	rx->skip = start - seg->seq;
-	rx->len = end - start;
-	if (rx->len > c->rcv_mss)
-		c->rcv_mss = (uint16_t)tcp_min(rx->len, c->mss);
+	return k;
+}
+
+/* Takes [start, end) and says which ACK it deserves. */
+static enum tcp_verdict take(struct tcp_conn *c, uint32_t start, uint32_t end)
+{
+	enum tcp_verdict v;
+
 	if (start == c->rcv_nxt) {
 		if (c->n_ooo)
 			c->ack_on_place = true;
 		advance(c, end);
-		v = TCP_V_OK;
-	} else if (start == end) {
-		c->ack_now = true; /* a FIN beyond a hole: remembered */
-		v = TCP_V_OK;
-	} else {
-		v = accept_ooo(c, start, end);
-		if (v == TCP_V_OK)
-			ack_ooo(c);
-		else
-			c->ack_now = true;
+		return TCP_V_OK;
 	}
+	if (start == end) {
+		c->ack_now = true; /* a FIN beyond a hole: remembered */
+		return TCP_V_OK;
+	}
+	v = accept_ooo(c, start, end);
+	if (v == TCP_V_OK)
+		ack_ooo(c);
+	else
+		c->ack_now = true;
+	return v;
+}
+
+enum tcp_verdict tcp_accept(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now,
+			    struct tcp_rx *rx)
+{
+	bool fin = seg->flags & TCP_FIN;
+	enum tcp_verdict v;
+	struct cut k;
+
+	if (!seg->len && !fin)
+		return TCP_V_OK;
+	if (tcp_leq(seg->seq + seg->len + fin, c->rcv_nxt))
+		return accept_old(c, seg, now);
+	if (!tcp_may_receive(c))
+		return TCP_V_WINDOW;
+	k = cut(c, seg);
+	if (tcp_lt(k.end, k.start) || (k.start == k.end && !k.fin)) {
+		c->ack_now = true;
+		return TCP_V_WINDOW;
+	}
+	if (k.fin && !c->fin_known) {
+		c->fin_known = true;
+		c->fin_seq = k.end;
+	}
+	rx->seq = k.start;
+	rx->skip = k.start - seg->seq;
+	rx->len = k.end - k.start;
+	if (rx->len > c->rcv_mss)
+		c->rcv_mss = (uint16_t)tcp_min(rx->len, c->mss);
+	v = take(c, k.start, k.end);
 	if (c->fin_known)
 		accept_fin(c, now, rx);
 	if (v != TCP_V_OK)

@@ -105,6 +105,10 @@ static void test_names(void **state)
 	assert_string_equal(tcp_state_name(TCP_S_TIME_WAIT), "TIME-WAIT");
 	assert_string_equal(tcp_verdict_name(TCP_V_PAWS), "paws");
 	assert_string_equal(tcp_event_name(TCP_E_DRAINED), "drained");
+	assert_string_equal(tcp_recovery_name(TCP_R_LOSS), "loss");
+	assert_string_equal(tcp_timer_name(TCP_T_TLP), "tail-loss-probe");
+	assert_string_equal(tcp_recovery_name(TCP_R_COUNT), "invalid");
+	assert_string_equal(tcp_timer_name(TCP_T_COUNT), "invalid");
 	assert_string_equal(tcp_state_name(TCP_S_COUNT), "invalid");
 	assert_string_equal(tcp_verdict_name(TCP_V_COUNT), "invalid");
 	assert_string_equal(tcp_event_name(TCP_E_COUNT), "invalid");

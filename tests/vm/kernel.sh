@@ -96,7 +96,7 @@ fetch() {
 	mkdir "$work/new"
 	pick "$work/tree" "$work/new"
 	rm -rf "$CACHE"
-	mv "$work/new" "$CACHE"
+	mv -T "$work/new" "$CACHE"
 }
 
 case ${1:-} in

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Kernel RDMA devices (soft-RoCE) in a throw-away guest: the verbs layer on real libibverbs.
+"""Kernel RDMA devices (soft-RoCE) in a throw-away guest: the verbs layer on real libibverbs, and the
+whole main job.
 
 Each guest boots once and runs several cases; a test looks at its case's result. Where no guest can
 be had (no qemu, no mirror with the kernel), the tests are skipped and say why.
@@ -56,3 +57,48 @@ def test_verbs(mtu, case):
     assert case in cases, everything
     status, text = cases[case]
     assert status == 0, text
+
+
+# The main job: (MTU of the fabric's Ethernet, GID index, loss in per cent, megabytes).
+MAIN = {
+    "path-mtu-4096-ipv6": (4200, 2, 0, 8),
+    "path-mtu-1024-ipv4": (1500, 1, 0, 4),
+    "path-mtu-1024-loss": (1500, 1, 0.5, 2),
+}
+
+
+@functools.lru_cache(maxsize=None)
+def main_job(name):
+    """What main.sh measured: {name: text}, and everything the guest said."""
+    mtu, gid, loss, size = MAIN[name]
+    status, text = vm("bash", HERE / "guest/main.sh", TOP, BUILD, mtu, gid, loss, size,
+                      mtu=0, memory=1024, timeout=240)
+    found = dict(re.findall(r"^(\w+) (\S+)$", text, flags=re.M))
+    return found, f"guest ended with {status}\n{text}"
+
+
+@pytest.mark.parametrize("name", MAIN)
+def test_accelerated(name):
+    """curl to and from nginx under tagrun: by READ and WRITE alone, every byte right."""
+    got, everything = main_job(name)
+    mtu, _, _, megabytes = MAIN[name]
+    assert got.get("path_mtu") == ("4096" if mtu == 4200 else "1024"), everything
+    assert got.get("accelerated_equal") == "1", everything
+    assert int(got["accelerated_down_rdma_read_bytes"]) >= megabytes << 20, everything
+    assert int(got["accelerated_up_rdma_write_bytes"]) >= megabytes << 20, everything
+    assert int(got["accelerated_down_native_bytes_to_lan"]) < 65536, everything
+    assert int(got["accelerated_up_native_bytes_to_fabric"]) < 65536, everything
+
+
+@pytest.mark.parametrize("name", MAIN)
+def test_native(name):
+    """The same without tagrun: in frames of which a path MTU of 1024 takes none as a datagram."""
+    got, everything = main_job(name)
+    _, _, loss, megabytes = MAIN[name]
+    assert got.get("native_equal") == "1", everything
+    assert int(got["native_down_rdma_read_bytes"]) == 0, everything
+    assert int(got["native_up_rdma_write_bytes"]) == 0, everything
+    assert int(got["native_down_native_bytes_to_lan"]) > megabytes << 20, everything
+    assert int(got["native_up_native_bytes_to_fabric"]) > megabytes << 20, everything
+    if not loss:
+        assert got.get("pings") == got.get("pings_back") == "3", everything

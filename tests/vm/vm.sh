@@ -74,7 +74,7 @@ guest() {
 		-nodefaults -no-user-config -display none -no-reboot \
 		-machine q35,smm=off,hpet=off -accel "$accel" -cpu "$cpu" -smp 2 -m "$MEMORY" \
 		-kernel "$KERNEL/vmlinuz" -initrd "$RUN/initrd.cpio" \
-		-append "console=ttyS0 quiet panic=-1 mitigations=off audit=0 apparmor=0 tsc=reliable no_timer_check" \
+		-append "console=ttyS0 quiet panic=-1 mitigations=off audit=0 apparmor=0 no_timer_check" \
 		-serial file:"$RUN/console" \
 		-fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
 		-device virtio-9p-pci,fsdev=root,mount_tag=root \

@@ -132,6 +132,20 @@ static void import_receiver(struct tcp_conn *c, const struct tcp_state_io *st, u
 	c->t_ack = now + c->cfg->delack_us;
 }
 
+/*
+ * A successor of a gateway that died does not know what the client has. The
+ * first segment in flight makes the client tell its position; congestion
+ * control is not told of a loss.
+ */
+static void resume_loss(struct tcp_conn *c, uint64_t now)
+{
+	uint32_t ssthresh = c->ssthresh;
+
+	tcp_recovery_loss(c, now);
+	c->ssthresh = ssthresh;
+	c->undo_ok = false;
+}
+
 int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_ops *ops,
 	       const struct tcp_state_io *st, uint64_t now)
 {
@@ -154,6 +168,8 @@ int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_o
 	import_sender(c, st, now);
 	import_receiver(c, st, now);
 	tcp_set_state(c, st->state);
+	if (st->resume_loss && tcp_flight(c))
+		resume_loss(c, now);
 	tcp_timer_rearm(c, now);
 	return 0;
 }

@@ -217,6 +217,7 @@ struct tcp_state_io {
 	bool sack_ok;	      /* SACK in use */
 	bool ts_ok;	      /* timestamps in use */
 	bool ts_recent_valid; /* ts_recent is known */
+	bool resume_loss;     /* what is in flight is deemed lost: sent again at once */
 	uint16_t mss;	  /* largest payload without options the path takes (peer's MSS, own MTU) */
 	uint32_t snd_una; /* oldest unacknowledged sequence number */
 	uint32_t snd_nxt; /* next to send; [snd_una, snd_nxt) is in flight */

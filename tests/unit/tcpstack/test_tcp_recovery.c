@@ -356,6 +356,27 @@ static void test_import_in_flight(void **state)
 	assert_int_equal(t.c.timer, TCP_T_NONE);
 }
 
+/* A successor sends the first segment at once and learns from the answer where the client is. */
+static void test_import_resume(void **state)
+{
+	struct tt t;
+
+	tt_prepare(&t);
+	t.st.snd_nxt = t.st.snd_avail = TT_SND + 50000;
+	t.st.resume_loss = true;
+	tt_start(&t);
+	tt_out(&t);
+	tt_expect(&t, 0, 1000, 0, 0);
+	tt_nothing(&t);
+	t.now += 1000;
+	tt_ack(&t, 48000);
+	tt_expect(&t, 48000, 2000, 0, 0);
+	tt_ack(&t, 50000);
+	assert_int_equal(t.c.recovery, TCP_R_OPEN);
+	assert_int_equal(t.c.ssthresh, UINT32_MAX);
+	assert_int_equal(t.c.stats.rto_count, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +394,7 @@ int main(void)
 		cmocka_unit_test(test_lost_again),
 		cmocka_unit_test(test_reneging),
 		cmocka_unit_test(test_import_in_flight),
+		cmocka_unit_test(test_import_resume),
 	};
 
 	return cmocka_run_group_tests_name("tcp recovery", tests, NULL, NULL);

@@ -209,9 +209,10 @@ def make_lab(tmp_path, request):
     lock = open("/run/lock/tag-lab", "w")
     fcntl.flock(lock, fcntl.LOCK_EX)  # the lab's names exist once: other test runs wait
     os.chmod(tmp_path, 0o755)
-    for parent in list(tmp_path.parents)[:3]:
-        with contextlib.suppress(PermissionError):
-            os.chmod(parent, 0o755)
+    for parent in tmp_path.parents:  # programs of other users read below here
+        if not parent.name.startswith("pytest-"):
+            break
+        os.chmod(parent, 0o755)
 
     def make(servers=1, **options):
         lab = Lab(tmp_path, servers, **options)

@@ -31,8 +31,6 @@
 
 #include "host/host_daemon.h"
 
-#define ORPHAN_TIME 120.0 /* seconds an orphan may stand still before it is reset */
-
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "lines are little-endian");
 
 /** States that may follow a state. */
@@ -281,16 +279,6 @@ void host_conn_unlink(struct host_conn *c)
 	c->linked = false;
 }
 
-void host_conn_ctl(struct host_conn *c, uint8_t mid, enum ib_reason why)
-{
-	struct ib_ctl m = {.token = htobe32(c->token), .reason = htobe16((uint16_t)why)};
-
-	if (mid == IB_MID_COMMIT || mid == IB_MID_CANCEL)
-		m.req_id = htobe32(c->id);
-	if (c->worker)
-		host_gw_msg(c->worker, mid, &m);
-}
-
 bool host_conn_cursors(struct host_conn *c)
 {
 	uint64_t tx = __atomic_load_n(&c->hl->tx_prod, __ATOMIC_ACQUIRE);
@@ -330,23 +318,6 @@ bool host_conn_gwline(struct host_conn *c, struct ib_gw_line *out)
 	return ok;
 }
 
-void host_conn_doorbell(struct host_conn *c)
-{
-	struct ib_cursor m = {.token = htobe32(c->token), .flags = htobe32(c->flags)};
-
-	if (c->state != HOST_S_ACCEL || c->aborting ||
-	    (c->sent_tx == c->tx_prod && c->sent_rx == c->rx_cons && c->sent_flags == c->flags))
-		return;
-	m.cursor = htobe64(c->tx_prod);
-	m.other = htobe64(c->rx_cons);
-	if (host_gw_msg(c->worker, IB_MID_SRC_AVAIL, &m) == 0) {
-		c->sent_tx = c->tx_prod;
-		c->sent_rx = c->rx_cons;
-		c->sent_flags = c->flags;
-		host_count(&c->h->count, HOST_C_DOORBELLS);
-	}
-}
-
 void host_conn_kicked(struct host_conn *c)
 {
 	switch (c->state) {
@@ -362,197 +333,4 @@ void host_conn_kicked(struct host_conn *c)
 	default:
 		return;
 	}
-}
-
-/* Answers to requests. */
-static void conn_answer(struct host_worker *w, uint8_t mid, const struct ib_ctl *m)
-{
-	struct host *h = w->gw->h;
-	struct host_conn *c = host_conn_by_req(h, be32toh(m->req_id));
-	enum ib_reason why = be16toh(m->reason);
-
-	if (!c || c->worker != w || (c->state != HOST_S_FROZEN && c->state != HOST_S_CANCEL)) {
-		host_count(&h->count, HOST_C_BAD_TOKEN);
-		return;
-	}
-	if (mid == IB_MID_CANCEL_ACK) {
-		if (c->state == HOST_S_CANCEL)
-			host_takeover_cancelled(c);
-	} else if (mid == IB_MID_DENY && c->state == HOST_S_FROZEN) {
-		host_takeover_deny(c, why < IB_R_COUNT && why ? why : IB_R_POLICY);
-	} else if (mid == IB_MID_REDIRECT && c->state == HOST_S_FROZEN) {
-		host_takeover_redirect(c, be16toh(m->worker));
-	}
-}
-
-/* The gateway has no state for a connection that we believe it runs: nothing of it can be trusted.
- */
-static void conn_reoffer(struct host_worker *w, const struct ib_reoffer *m)
-{
-	struct net_flow key = {.rport = m->rport, .lport = m->lport};
-	struct host *h = w->gw->h;
-	struct host_flow *f;
-
-	host_count(&h->count, HOST_C_REOFFERS);
-	memcpy(key.remote.b, m->remote, 16);
-	memcpy(key.local.b, m->local, 16);
-	f = host_flow_find(&h->flows, &key);
-	if (f && f->conn && f->conn->state == HOST_S_ACCEL && f->conn->worker == w)
-		host_gw_lost(w->gw, "it has lost a connection");
-}
-
-/* The gateway gives a connection back, or tells of the client's reset. */
-static void conn_return(struct host_worker *w, uint8_t mid, const struct ib_ctl *m)
-{
-	struct host *h = w->gw->h;
-	struct host_conn *c = host_conn_by_token(h, w->gw, be32toh(m->token));
-	struct ib_ctl ack = {.token = m->token};
-	enum ib_reason why = be16toh(m->reason) < IB_R_COUNT ? be16toh(m->reason) : IB_R_NONE;
-
-	if (!c || c->worker != w || c->state != HOST_S_ACCEL) {
-		host_count(&h->count, HOST_C_BAD_TOKEN);
-		if (!c) /* whatever it means, nothing here holds it back */
-			host_gw_msg(w, IB_MID_BACK_ACK, &ack);
-		return;
-	}
-	if (mid == IB_MID_ABORT) {
-		c->why = why;
-		host_back_reset(c);
-	} else {
-		host_back_start(c, why, false);
-	}
-}
-
-static void conn_cursor(struct host_worker *w, uint8_t mid, const struct ib_cursor *m)
-{
-	struct host *h = w->gw->h;
-	struct host_conn *c = host_conn_by_token(h, w->gw, be32toh(m->token));
-
-	if (!c || c->worker != w || c->state != HOST_S_ACCEL) {
-		host_count(&h->count, HOST_C_BAD_TOKEN);
-		return;
-	}
-	if (mid == IB_MID_RD_COMPL) {
-		host_wake_writer(c);
-		return;
-	}
-	host_wake_reader(c);
-	if (c->state == HOST_S_ACCEL && (be32toh(m->flags) & IB_GL_RX_FIN) && !c->rx_fin) {
-		host_kernel_fin(c);
-		host_wake_eof(c);
-	}
-}
-
-void host_conn_msg(struct host_worker *w, uint8_t mid, const void *entries, int n)
-{
-	const struct ib_ctl *ctl = entries;
-	const struct ib_cursor *cur = entries;
-	const struct ib_grant *grant = entries;
-	const struct ib_reoffer *offer = entries;
-	struct host *h = w->gw->h;
-
-	for (int i = 0; i < n; i++) {
-		struct host_conn *c;
-
-		switch (mid) {
-		case IB_MID_GRANT:
-			c = host_conn_by_req(h, be32toh(grant[i].req_id));
-			if (c && c->worker == w && c->state == HOST_S_FROZEN)
-				host_takeover_grant(c, be32toh(grant[i].token));
-			break; /* too late: CANCEL is on its way */
-		case IB_MID_DENY:
-		case IB_MID_REDIRECT:
-		case IB_MID_CANCEL_ACK:
-			conn_answer(w, mid, &ctl[i]);
-			break;
-		case IB_MID_DISCONN:
-		case IB_MID_ABORT:
-			conn_return(w, mid, &ctl[i]);
-			break;
-		case IB_MID_WR_COMPL:
-		case IB_MID_RD_COMPL:
-			conn_cursor(w, mid, &cur[i]);
-			break;
-		case IB_MID_REOFFER:
-			conn_reoffer(w, &offer[i]);
-			break;
-		case IB_MID_CREDIT:
-			break;
-		default:
-			host_drop(&h->count, HOST_C_BAD_MSG, "gateway %s: unexpected %s",
-				  w->gw->conf->name, ib_mid_name(mid));
-		}
-	}
-}
-
-void host_conn_gateway_lost(struct host *h, struct host_gw *g)
-{
-	struct host_conn *c, *next;
-
-	for (c = LIST_FIRST(&h->conns.list); c; c = next) {
-		next = LIST_NEXT(c, link);
-		if (c->gw != g || !c->worker)
-			continue;
-		c->worker = NULL;
-		if (c->state == HOST_S_FROZEN || c->state == HOST_S_CANCEL)
-			host_takeover_thaw(c, IB_R_QP_ERROR, true);
-		else if (c->state == HOST_S_ACCEL)
-			host_back_start(c, IB_R_QP_ERROR, true);
-	}
-}
-
-void host_conn_age(struct host *h)
-{
-	struct host_conn *c, *next;
-	double now = host_now(h);
-
-	for (c = LIST_FIRST(&h->conns.list); c; c = next) {
-		next = LIST_NEXT(c, link);
-		if (c->state == HOST_S_DEAD || (c->marked && !c->p_gone)) {
-			host_wake_event(c);
-		} else if (c->state == HOST_S_PUMP && c->p_gone &&
-			   now > c->progress + ORPHAN_TIME) {
-			host_pump_end(c, true);
-		}
-	}
-}
-
-void host_conn_stop(struct host *h)
-{
-	struct host_conn *c, *next;
-
-	for (c = LIST_FIRST(&h->conns.list); c; c = next) {
-		next = LIST_NEXT(c, link);
-		if (c->state == HOST_S_FROZEN || c->state == HOST_S_CANCEL) {
-			host_conn_ctl(c, IB_MID_CANCEL, IB_R_SHUTDOWN);
-			host_takeover_thaw(c, IB_R_SHUTDOWN, false);
-		} else if (c->state == HOST_S_ACCEL) {
-			host_conn_ctl(c, IB_MID_REVOKE, IB_R_SHUTDOWN);
-		} else if (c->state == HOST_S_DEAD) {
-			host_conn_free(c);
-		}
-	}
-}
-
-void host_conn_kill_all(struct host *h)
-{
-	struct host_conn *c;
-
-	for (unsigned int i = 0; i < h->n_gw; i++)
-		for (unsigned int k = 0; k < h->gw[i].n_workers; k++)
-			if (h->gw[i].worker[k].open)
-				ib_set_fence(&h->gw[i].worker[k].set);
-	while ((c = LIST_FIRST(&h->conns.list))) {
-		if (c->state == HOST_S_ACCEL) {
-			c->worker = NULL;
-			c->aborting = true;
-			host_back_start(c, IB_R_SHUTDOWN, true);
-		} else if (c->state == HOST_S_PUMP) {
-			host_pump_end(c, true);
-		} else {
-			host_conn_free(c);
-		}
-	}
-	if (h->tap.fd >= 0 && h->native.qp.qp) /* the resets are on their way out */
-		host_steer_drain(h, 4096);
 }

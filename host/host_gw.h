@@ -99,6 +99,8 @@ void host_gw_tell_arena(struct host *h, struct host_arena *a);
 void host_gw_up(struct host_gw *g);
 /** Opens and connects the sets named in a welcome. 0 or errno. */
 int host_gw_open_workers(struct host_gw *g, json_t *workers);
+/** Sets the timer of the state, seconds from now. */
+void host_gw_timer(struct host_gw *g, double after);
 /** Changes the state. */
 void host_gw_set_state(struct host_gw *g, enum host_gwstate s);
 
@@ -110,7 +112,15 @@ void host_boot_hello(struct host_gw *g);
 void host_boot_ready(struct host_gw *g);
 void host_boot_arena(struct host_gw *g, struct host_arena *a);
 void host_boot_ping(struct host_gw *g);
-/** Queues a line (host_gw.c). */
+
+/* host_stream.c */
+/** Prepares the watchers. */
+void host_stream_init(struct host_gw *g);
+/** Starts to connect; hello follows by itself. */
+void host_stream_connect(struct host_gw *g);
+/** Closes the stream, if it is open. */
+void host_stream_close(struct host_gw *g);
+/** Queues a line; takes obj. */
 void host_gw_write(struct host_gw *g, json_t *obj);
 
 #endif

@@ -188,7 +188,8 @@ static enum ib_reason check(struct take *t)
 	r = check_policy(t);
 	if (!r)
 		r = check_slot(t);
-	if (!r && be32toh(t->m->mss) < GW_MSS_MIN)
+	if (!r && (be32toh(t->m->mss) < GW_MSS_MIN ||
+		   net_addr_is_v4(&t->flow.remote) != net_addr_is_v4(&t->flow.local)))
 		r = IB_R_BAD_STATE;
 	if (!r)
 		r = ib_req_check(t->m, t->arena);

@@ -328,6 +328,8 @@ static void client_rx(struct rte_mbuf *m)
 	rte_pktmbuf_free(m);
 	assert_int_equal(net_parse(buf, len, NET_F_CSUM_L4 | NET_F_CSUM_IP, &p), NET_PERR_OK);
 	assert_int_equal(net_parse_tcp(buf, &p, &seg), NET_PERR_OK);
+	if (B.wild)
+		return;
 	for (uint32_t i = 0; i < B.n_conn; i++) {
 		if (B.conn[i]->flow.rport == p.dport)
 			k = B.conn[i];
@@ -381,7 +383,7 @@ void b_step(uint64_t us)
 
 	B.w->now_us += us;
 	B.w->now_ms = B.w->now_us / 1000;
-	for (uint32_t i = 0; i < B.n_conn; i++) {
+	for (uint32_t i = 0; i < B.n_conn && !B.wild; i++) {
 		program(B.conn[i]);
 		client_run(B.conn[i]);
 	}

@@ -67,12 +67,13 @@ struct bench {
 	uint32_t n_to_client;
 	struct rte_mbuf *to_gw[4096];
 	uint32_t n_to_gw;
-	struct rte_mbuf *native[256]; /* frames given back to the native path */
+	struct rte_mbuf *native[1024]; /* frames given back to the native path */
 	uint32_t n_native;
 	uint32_t loss;	       /* per 10000, both directions */
 	uint32_t events;       /* gw_event() calls */
 	enum ib_reason reason; /* of the last gw_flows_reason() */
 	uint32_t ended;	       /* gw_flows_end() calls */
+	bool wild;	       /* the test plays programs and clients; payload is not checked */
 	bool no_route;	       /* the client's MAC is not known */
 	struct b_conn *conn[B_SLOTS];
 	uint32_t n_conn;

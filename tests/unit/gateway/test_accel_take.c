@@ -56,6 +56,9 @@ static void test_refusals(void **state)
 	r.mss = htobe32(100);
 	assert_int_equal(ask(&r), IB_R_BAD_STATE);
 	r = ok;
+	r.remote[11] = 0;
+	assert_int_equal(ask(&r), IB_R_BAD_STATE);
+	r = ok;
 	r.snd_nxt = htobe32(be32toh(r.snd_una) + 1);
 	assert_int_equal(ask(&r), IB_R_BAD_STATE);
 	r = ok;
@@ -68,8 +71,8 @@ static void test_refusals(void **state)
 	assert_int_equal(ask(&ok), IB_R_POLICY);
 	B.gw->cfg->service[0].accelerate = GW_ACCEL_ACCEPT;
 	assert_int_equal(ask(&ok), IB_R_NONE);
-	assert_int_equal(B.w->stats.accel_denies, 9);
-	assert_int_equal(B.w->stats.deny[IB_R_BAD_STATE], 2);
+	assert_int_equal(B.w->stats.accel_denies, 10);
+	assert_int_equal(B.w->stats.deny[IB_R_BAD_STATE], 3);
 }
 
 static void test_limits(void **state)

@@ -130,8 +130,10 @@ static void prr(struct tcp_conn *c, uint32_t delivered)
 /* snd_una reached the recovery point. */
 static void finish(struct tcp_conn *c)
 {
-	if (c->recovery == TCP_R_RECOVERY)
+	if (c->recovery == TCP_R_RECOVERY) {
 		c->cwnd = c->ssthresh;
+		c->reo_mult -= c->reo_mult > 1; /* what was seen to reorder may have changed */
+	}
 	set_recovery(c, TCP_R_OPEN);
 }
 

@@ -34,10 +34,13 @@ void tcp_timer_rearm(struct tcp_conn *c, uint64_t now)
 	if (c->failed || !tcp_may_send(c)) {
 		tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
 	} else if (!tcp_flight(c)) {
-		if (tcp_persist_needed(c))
-			tcp_timer_set(c, TCP_T_PERSIST, now + tcp_rto(c));
-		else
+		if (!tcp_persist_needed(c)) {
 			tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
+			return;
+		}
+		if (c->timer != TCP_T_PERSIST)
+			c->alive_ms = tcp_ms(now); /* nothing was asked of the client before */
+		tcp_timer_set(c, TCP_T_PERSIST, now + tcp_rto(c));
 	} else if (c->recovery == TCP_R_OPEN && c->n_sacked) {
 		if (c->timer != TCP_T_REO)
 			tcp_timer_set(c, TCP_T_REO, now + reo_window(c));

@@ -240,9 +240,22 @@ static void test_zero_window(void **state)
 	tt_ack(&t, 5000);
 	tt_expect(&t, 5000, 5000, 0, TCP_PSH);
 	assert_int_equal(t.c.backoff, 0);
-	/* Without answers it ends. */
+	/* Idle for long behind a closed window: the wait for an answer begins with the question. */
 	t.wnd = 0;
 	tt_ack(&t, 10000);
+	t.now += 2ull * t.cfg.user_timeout_us;
+	tt_produce(&t, 100);
+	tt_pass(&t, 10000000);
+	assert_int_equal(t.c.state, TCP_S_ESTABLISHED);
+	assert_true(t.n_out > 0);
+	tt_drain(&t);
+	t.wnd = TT_WND;
+	tt_ack(&t, 10000);
+	tt_drain(&t);
+	tt_ack(&t, 10100);
+	/* Without answers it ends. */
+	t.wnd = 0;
+	tt_ack(&t, 10100);
 	tt_produce(&t, 100);
 	for (int i = 0; i < 3000 && t.c.state != TCP_S_CLOSED; i++) {
 		tt_pass(&t, 1000000);

@@ -182,10 +182,6 @@ static struct gw_host *check_hello(struct gw_session *s, const char *name, const
 			      name);
 		return NULL;
 	}
-	if (h->state == GW_HOST_UP || h->state == GW_HOST_GREETING) {
-		gw_boot_error(s, "\"%.60s\" is attached already", name);
-		return NULL;
-	}
 	return h;
 }
 
@@ -215,6 +211,10 @@ static void on_hello(struct gw_session *s, const json_t *v)
 	    native_taken(b->gw, h, &a)) {
 		gw_boot_error(s, "hello mac, native or mtu: found %.20s, %.79s, %d", mac, native,
 			      mtu);
+		return;
+	}
+	if (h->state == GW_HOST_UP || h->state == GW_HOST_GREETING) {
+		gw_boot_error(s, "\"%.60s\" is attached already", name);
 		return;
 	}
 	if (h->state == GW_HOST_LOST) {

@@ -326,6 +326,7 @@ static void lie_positions(void)
 static void start_connection(uint64_t tx_prod)
 {
 	struct ib_req q = good_req(6200);
+	struct ib_host_line *line;
 	struct ib_ctl c = {0};
 
 	q.tx_prod = htobe64(tx_prod);
@@ -333,6 +334,9 @@ static void start_connection(uint64_t tx_prod)
 	wait_answer();
 	c.token = htobe32(token);
 	c.req_id = q.req_id;
+	line = (struct ib_host_line *)memory + be16toh(q.slot);
+	line->token = htole32(token);
+	line->tx_prod = htole64(tx_prod);
 	send_msg(IB_MID_COMMIT, &c);
 	run_ms(300);
 }

@@ -80,12 +80,13 @@ static bool state_valid(const struct tcp_state_io *st)
 		return false;
 	if (!in_order(st->snd_una, st->snd_nxt) || !in_order(st->snd_nxt, st->snd_avail))
 		return false;
-	if (!in_order(st->rcv_nxt, st->rcv_room) || tcp_lt(st->rcv_edge + 1, st->rcv_nxt))
+	if (!in_order(st->rcv_nxt, st->rcv_room) || !in_order(st->rcv_nxt, st->rcv_edge + 1))
 		return false;
 	for (unsigned int i = 0; i < st->n_ooo; i++) {
-		if (!tcp_lt(st->rcv_nxt, st->ooo[i].start) ||
-		    !tcp_lt(st->ooo[i].start, st->ooo[i].end) ||
-		    !tcp_leq(st->ooo[i].end, st->rcv_room))
+		uint32_t start = st->ooo[i].start - st->rcv_nxt;
+		uint32_t end = st->ooo[i].end - st->rcv_nxt;
+
+		if (!start || start >= end || end > st->rcv_room - st->rcv_nxt)
 			return false;
 	}
 	return true;

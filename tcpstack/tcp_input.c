@@ -12,6 +12,8 @@
  */
 #include "tcpstack/tcp_priv.h"
 
+#define OLD_MAX (1u << 30) /* farther back than this is not old but elsewhere */
+
 /* RFC 9293 section 3.4 table 6, with the widening above. */
 static bool seq_acceptable(const struct tcp_conn *c, const struct tcp_seg *seg)
 {
@@ -25,7 +27,7 @@ static bool seq_acceptable(const struct tcp_conn *c, const struct tcp_seg *seg)
 static enum tcp_verdict not_acceptable(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now,
 				       struct tcp_rx *rx)
 {
-	bool old = tcp_lt(seg->seq, c->rcv_nxt);
+	bool old = c->rcv_nxt - seg->seq - 1 < OLD_MAX;
 
 	if (seg->flags & TCP_RST)
 		return old ? TCP_V_OLD : TCP_V_WINDOW;

@@ -43,18 +43,26 @@ static void forget_one(struct tcp_conn *c)
 	tcp_range_drop(c->sacked, &c->n_sacked, least);
 }
 
+/* True when a block names something in flight beyond snd_una, whatever the client says. */
+static bool block_valid(const struct tcp_conn *c, const struct tcp_range *b)
+{
+	uint32_t flight = tcp_flight(c), start = b->start - c->snd_una, end = b->end - c->snd_una;
+
+	return start && start < end && end <= flight;
+}
+
 void tcp_sack_in(struct tcp_conn *c, const struct tcp_seg *seg)
 {
-	unsigned int i = tcp_sack_is_dsack(seg) ? 1 : 0;
+	unsigned int first = tcp_sack_is_dsack(seg) ? 1 : 0;
+	unsigned int n = tcp_min(seg->n_sack, TCP_MAX_SACK);
 
 	if (!c->sack_ok)
 		return;
 	/* Oldest first, so that the most recent is there when there are too many. */
-	for (unsigned int k = seg->n_sack < TCP_MAX_SACK ? seg->n_sack : TCP_MAX_SACK; k-- > i;) {
-		const struct tcp_range *b = &seg->sack[k];
+	while (n-- > first) {
+		const struct tcp_range *b = &seg->sack[n];
 
-		if (!tcp_lt(b->start, b->end) || tcp_leq(b->start, c->snd_una) ||
-		    tcp_lt(c->snd_nxt, b->end))
+		if (!block_valid(c, b))
 			continue;
 		while (!tcp_range_add(c->sacked, &c->n_sacked, TCP_SACKED_MAX, b->start, b->end))
 			forget_one(c);

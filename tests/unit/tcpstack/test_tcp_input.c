@@ -29,6 +29,8 @@ static void test_acceptability(void **state)
 		{"beyond the right edge", 60001, 10, TCP_ACK, TCP_V_WINDOW, 0, 0, 1},
 		{"ACK beyond the right edge", 60001, 0, TCP_ACK, TCP_V_WINDOW, 0, 0, 1},
 		{"far away", 0x40000000, 10, TCP_ACK, TCP_V_WINDOW, 0, 0, 1},
+		{"half the space away", 0x7fffffff, 10, TCP_ACK, TCP_V_WINDOW, 0, 0, 1},
+		{"more than half", 0x80000010, 10, TCP_ACK, TCP_V_WINDOW, 0, 0, 1},
 		{"no ACK flag", 0, 100, 0, TCP_V_NO_ACK, 0, 0, 0},
 		{"URG is data", 0, 100, TCP_ACK | TCP_URG, TCP_V_OK, 0, 100, 1},
 		{"out of order", 5000, 100, TCP_ACK, TCP_V_OK, 5000, 100, 1},

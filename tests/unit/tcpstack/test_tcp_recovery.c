@@ -330,6 +330,8 @@ static void test_reneging(void **state)
 	tt_sack(&t, 0, 5000, 11000);
 	tt_sack(&t, 0, (uint32_t)-5000, 3000);
 	tt_sack(&t, 0, 50000, 60000);
+	tt_sack(&t, 0, 0x7fffff00, 0x80001000); /* half the space away */
+	tt_sack(&t, 0, 0x80000000, 0x80001000);
 	assert_int_equal(t.c.n_sacked, 0);
 	tt_nothing(&t);
 }

@@ -5,7 +5,8 @@
  *
  * Theory of operation
  *
- * All of it runs on the control thread, which reaches into workers by gw_call() only. A host goes
+ * All of it runs on the control thread, which reaches into workers by gw_call() only. A host's
+ * states:
  *
  *	ABSENT -> GREETING -> UP -> LOST -> ABSENT      (bootstrap closed, host did not return)
  *	                       UP -> ABSENT             (queue pair died, host is alive)
@@ -20,9 +21,7 @@
 
 #include "gateway/gw_int.h"
 
-#define DRAIN_MS                                                                        \
-	200 /* a fenced queue pair flushes in microseconds; then it is destroyed anyway \
-	     */
+#define DRAIN_MS 200 /* a fenced queue pair flushes in microseconds; then it is closed anyway */
 
 /** What a call about a host carries. */
 struct host_call {
@@ -114,36 +113,53 @@ static void link_down(struct gw_worker *w, struct gw_host *h, bool lost)
 	if (!c.drained)
 		gw_log(GW_LOG_WARNING, "server %s: queue pairs of worker %u did not drain",
 		       h->cfg->name, w->index);
-	gw_call(w, on_close, &c);
+	/* Nothing of a drained link can come up in the worker any more: it need not wait. */
+	if (c.drained)
+		on_close(w, &c);
+	else
+		gw_call(w, on_close, &c);
 }
 
-static void on_greet(struct gw_worker *w, void *arg)
+static void on_native_rc(struct gw_worker *w, void *arg)
 {
 	struct host_call *c = arg;
-	struct gw_link *l = &c->h->link[w->index];
 
-	l->host = c->h;
+	c->rc = gw_native_rc_open(&c->h->link[w->index]);
+}
+
+/*
+ * Makes a host's link of one worker. Registering memory takes long, and nothing completes on
+ * queue pairs that are not connected, so the worker is only asked for what needs its mbufs.
+ */
+static int link_open(struct gw_worker *w, struct gw_host *h)
+{
+	struct gw_link *l = &h->link[w->index];
+	struct host_call c = {.h = h};
+
+	l->host = h;
 	l->worker = w;
 	l->up = false;
-	c->rc = ib_set_open(&l->set, &w->gw->dev, &w->cq, GW_SET_SQ, &gw_accel_set_ops, l);
-	if (c->rc)
-		return;
+	c.rc = ib_set_open(&l->set, &w->gw->dev, &w->cq, GW_SET_SQ, &gw_accel_set_ops, l);
+	if (c.rc)
+		return c.rc;
 	l->open = true;
-	l->ah = ib_ah(&w->gw->dev, &c->h->native);
-	c->rc = l->ah ? gw_native_rc_open(l) : errno ? errno : EINVAL;
+	l->ah = ib_ah(&w->gw->dev, &h->native);
+	if (!l->ah)
+		return errno ? errno : EINVAL;
+	gw_call(w, on_native_rc, &c);
+	return c.rc;
 }
 
 int gw_host_greet(struct gw *gw, struct gw_host *h)
 {
-	struct host_call c = {.h = h};
-
 	for (uint32_t i = 0; i < gw->n_worker; i++) {
-		gw_call(gw->worker[i], on_greet, &c);
-		if (c.rc) {
+		int rc = link_open(gw->worker[i], h);
+
+		if (rc) {
 			for (uint32_t j = 0; j <= i; j++)
 				link_down(gw->worker[j], h, false);
 			set_state(h, GW_HOST_ABSENT);
-			return c.rc;
+			return rc;
 		}
 	}
 	set_state(h, GW_HOST_GREETING);

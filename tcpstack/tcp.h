@@ -267,7 +267,8 @@ void tcp_ack_soon(struct tcp_conn *c);
 /**
  * After a takeover, segments that were on their way natively come behind newer ones. Until the time
  * `until` a hole is not reported to the client (no duplicate ACK, no SACK): it would retransmit
- * what is about to come. Cumulative progress is acknowledged as soon as there is no hole.
+ * what is about to come. Cumulative progress is acknowledged as soon as there is no hole. The
+ * retransmission timer of what is in flight starts at `until`, without a tail loss probe.
  */
 void tcp_expect_late(struct tcp_conn *c, uint64_t until);
 

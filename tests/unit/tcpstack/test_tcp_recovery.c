@@ -358,6 +358,27 @@ static void test_import_in_flight(void **state)
 	assert_int_equal(t.c.timer, TCP_T_NONE);
 }
 
+/* ACKs of what the kernel sent may come late after a takeover: no probe, no early timeout. */
+static void test_import_late_acks(void **state)
+{
+	struct tt t;
+
+	tt_prepare(&t);
+	t.st.snd_nxt = t.st.snd_avail = TT_SND + 5000;
+	t.st.srtt_us = 1000;
+	t.st.rttvar_us = 100;
+	tt_start(&t);
+	assert_int_equal(t.c.timer, TCP_T_TLP);
+	t.now += 300000; /* the grant and the commit took their time */
+	tcp_expect_late(&t.c, t.now + 20000);
+	tt_pass(&t, 200000);
+	while (t.n_out)
+		assert_int_equal(tt_take(&t).len, 0);
+	tt_ack(&t, 5000);
+	assert_int_equal(t.c.stats.retx_segs, 0);
+	assert_int_equal(t.c.timer, TCP_T_NONE);
+}
+
 /* A successor sends the first segment at once and learns from the answer where the client is. */
 static void test_import_resume(void **state)
 {
@@ -396,6 +417,7 @@ int main(void)
 		cmocka_unit_test(test_lost_again),
 		cmocka_unit_test(test_reneging),
 		cmocka_unit_test(test_import_in_flight),
+		cmocka_unit_test(test_import_late_acks),
 		cmocka_unit_test(test_import_resume),
 	};
 

@@ -18,8 +18,8 @@
 
 #include "gateway/gw.h"
 
-#define GW_CONN_CHUNKS 4  /* payload chunks one connection may hold */
-#define GW_CONN_HELD   64 /* frames one connection may hold back */
+#define GW_CONN_CHUNKS 4    /* payload chunks one connection may hold */
+#define GW_CONN_HELD   1024 /* frames one connection may hold back: a window's worth */
 
 #define GW_FOREACH_CONN_STATE(_)                                                             \
 	_(FREE, "free")		/* in the pool */                                            \
@@ -78,7 +78,7 @@ struct gw_conn {
 	uint16_t ip_id;		   /* identification of the next IPv4 header */
 	uint16_t ops_out;	   /* work requests that will call back */
 	uint8_t rd_out;		   /* of which READs of payload */
-	uint8_t held;		   /* frames held back */
+	uint16_t held;		   /* frames held back */
 	uint8_t state;		   /* enum gw_conn_state */
 	uint8_t reason;		   /* enum ib_reason of the hand-back */
 	uint8_t back_mid;	   /* DISCONN or ABORT: what ends the hand-back */

@@ -33,7 +33,7 @@ enum host_cstate {
 		HOST_S_COUNT
 };
 
-#define HOST_KEPT_MAX 256 /* frames kept in each direction during a freeze */
+#define HOST_KEPT_MAX 1024 /* frames kept in each direction during a freeze */
 
 /** A kept frame. */
 struct host_kept {

@@ -16,6 +16,7 @@
 #define GW_SLICES      16384u	/* header and slice mbufs of a worker */
 #define GW_READS_MAX   256u	/* READs of payload outstanding, of a worker */
 #define GW_SENT_MAX    64u	/* runs of one tcp_output() */
+#define GW_HELD_MAX    2048u	/* frames held back, of a worker */
 #define GW_STRAYS      8u	/* bounced frames without a connection that wait */
 #define GW_MAX_CONNS   65536u	/* connections of a worker, whatever the configuration says */
 #define GW_MAX_SLOTS   4096u	/* of an arena, as in host_shm.h */

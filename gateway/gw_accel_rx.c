@@ -48,7 +48,7 @@ void gw_conn_hold(struct gw_conn *c, struct rte_mbuf *m)
 
 	if (c->held >= GW_CONN_HELD)
 		replace_ack(c, m);
-	if (c->held >= GW_CONN_HELD || m->nb_segs != 1) {
+	if (c->held >= GW_CONN_HELD || a->held >= GW_HELD_MAX || m->nb_segs != 1) {
 		gw_accel_drop(a->w, m, GW_DROP_HELD_FULL);
 		return;
 	}

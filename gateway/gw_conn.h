@@ -76,9 +76,9 @@ struct gw_conn {
 	uint16_t slot;		   /* slot of it */
 	uint16_t service;	   /* index into gw_cfg.service[] */
 	uint16_t ip_id;		   /* identification of the next IPv4 header */
+	uint16_t held;		   /* frames held back */
 	uint16_t ops_out;	   /* work requests that will call back */
 	uint8_t rd_out;		   /* of which READs of payload */
-	uint16_t held;		   /* frames held back */
 	uint8_t state;		   /* enum gw_conn_state */
 	uint8_t reason;		   /* enum ib_reason of the hand-back */
 	uint8_t back_mid;	   /* DISCONN or ABORT: what ends the hand-back */

@@ -16,9 +16,9 @@
 
 #include "gateway/gw_int.h"
 
-#define MAX_ARGS     64
-#define MB_PER_MBUFS 400 /* mbufs of 2 KB that 1 MB holds, with their headers */
-#define MB_BASE	     192 /* rings, hash tables, payload chunks of one worker */
+#define MAX_ARGS      64
+#define MBUF_OVERHEAD 320 /* bytes of an mbuf beside its data room: headers, private area */
+#define MB_BASE	      192 /* rings, hash tables, payload chunks of one worker */
 
 /** Arguments being collected. */
 struct args {
@@ -101,9 +101,10 @@ static bool wants_pci(const struct gw_cfg *cfg)
 /* Arguments about memory. */
 static void add_memory(struct args *a, const struct gw_cfg *cfg)
 {
-	unsigned long need = cfg->workers * (MB_BASE + cfg->mbufs / MB_PER_MBUFS + 1);
+	unsigned long frame = gw_mem_data_room(cfg) + MBUF_OVERHEAD;
+	unsigned long need = cfg->workers * (MB_BASE + (cfg->mbufs * frame >> 20) + 1);
 
-	need += cfg->max_accelerated / 512;
+	need += cfg->max_accelerated / 512; /* maps and connections */
 	if (huge_free_mb() >= need) {
 		add(a, "--in-memory");
 		return;
@@ -133,6 +134,8 @@ int gw_eal_open(const struct gw_cfg *cfg)
 	add(&a, "%s", lcores);
 	add(&a, "--no-telemetry");
 	add(&a, "--log-level=%s", cfg->log_level >= GW_LOG_DEBUG ? "info" : "warning");
+	if (cfg->log_level < GW_LOG_DEBUG)
+		add(&a, "--log-level=lib.eal:error");
 	add_memory(&a, cfg);
 	if (!wants_pci(cfg))
 		add(&a, "--no-pci");

@@ -86,6 +86,7 @@ struct host_conn {
 	bool rx_fin;			/* the client's FIN is accepted, the kernel has it */
 	bool unmarked;			/* unmarked bytes wait at D */
 	bool marked;			/* bytes that the program never takes lie in P's queue */
+	bool drained;			/* frozen: what the kernel emits from now on is held */
 	bool p_shut;			/* the program shut its sending side */
 	bool p_gone;			/* the program closed */
 	bool p_reset;			/* it closed with SO_LINGER 0 */

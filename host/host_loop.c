@@ -100,6 +100,23 @@ static void loop_age(struct ev_loop *loop, ev_timer *w, int revents)
 	host_conn_age(h);
 }
 
+/* One connection, with everything that decides who waits for whom. */
+static void loop_show(struct host_conn *c)
+{
+	const struct host_meta *m = c->meta;
+
+	host_log(HOST_LOG_ERROR,
+		 "connection %08x token %08x slot %u.%u %s tx %llu/%llu/%llu rx %llu/%llu "
+		 "arm %lld/%lld signaled %u blocked %u filler %llu/%llu%s%s",
+		 c->id, c->token, c->arena->id, c->slot, host_cstate_name(c->state),
+		 (unsigned long long)c->hl->tx_prod, (unsigned long long)c->gl->tx_sent,
+		 (unsigned long long)c->gl->tx_acked, (unsigned long long)c->gl->rx_prod,
+		 (unsigned long long)c->hl->rx_cons, (long long)c->gl->arm_tx,
+		 (long long)c->gl->arm_rx, m->rx_signaled, m->tx_blocked,
+		 (unsigned long long)m->filler_written, (unsigned long long)m->filler_drained,
+		 c->p_shut ? " shut" : "", c->p_gone ? " gone" : "");
+}
+
 static void loop_usr1(struct ev_loop *loop, ev_signal *w, int revents)
 {
 	struct host *h = w->data;
@@ -112,9 +129,7 @@ static void loop_usr1(struct ev_loop *loop, ev_signal *w, int revents)
 	host_log(HOST_LOG_ERROR, "flows %u connections %u programs %u", h->flows.n, h->conns.n,
 		 h->ipc.n);
 	LIST_FOREACH (c, &h->conns.list, link)
-		host_log(HOST_LOG_ERROR, "connection %08x token %08x slot %u.%u %s tx %llu rx %llu",
-			 c->id, c->token, c->arena->id, c->slot, host_cstate_name(c->state),
-			 (unsigned long long)c->tx_prod, (unsigned long long)c->rx_cons);
+		loop_show(c);
 }
 
 static void loop_stop_timer(struct ev_loop *loop, ev_timer *w, int revents)

@@ -304,7 +304,7 @@ void b_client_send(struct b_conn *k, uint32_t n)
 /* A frame reaches the client: everything about it is checked. */
 static void client_rx(struct rte_mbuf *m)
 {
-	static uint8_t buf[70000];
+	static uint8_t buf[2048];
 	uint32_t len = rte_pktmbuf_pkt_len(m);
 	struct b_conn *k = NULL;
 	struct tcp_rx_pos pos;
@@ -314,7 +314,7 @@ static void client_rx(struct rte_mbuf *m)
 	uint8_t *tcp;
 	size_t hlen;
 
-	assert_true(len < sizeof(buf));
+	assert_true(len <= RTE_ETHER_HDR_LEN + B.gw->cfg->port[0].mtu);
 	for (struct rte_mbuf *s = m; s; s = s->next) {
 		memcpy(buf + len - rte_pktmbuf_pkt_len(m), rte_pktmbuf_mtod(s, void *),
 		       s->data_len);
@@ -439,8 +439,10 @@ struct b_conn *b_conn_new(uint16_t slot)
 	k->req_id = 100 + slot;
 	k->sisn = 0xffff0000u + slot;
 	k->cisn = 0xfffff000u + slot;
-	net_addr_parse("10.77.0.2", &k->flow.remote);
-	net_addr_parse("10.77.0.11", &k->flow.local);
+	/* Every fourth is IPv6. */
+	net_addr_parse(slot % 4 == 3 ? "fd77::2" : "10.77.0.2", &k->flow.remote);
+	net_addr_parse(slot % 4 == 3 ? "fd77::11" : "10.77.0.11", &k->flow.local);
+	st.mss = slot % 4 == 3 ? 1440 : 1460;
 	k->flow.rport = htobe16(1000 + slot);
 	k->flow.lport = htobe16(80);
 	st.snd_una = st.snd_nxt = st.snd_avail = k->cisn;
@@ -467,7 +469,7 @@ void b_req(const struct b_conn *k, struct ib_req *r)
 	memcpy(r->local, k->flow.local.b, 16);
 	r->rport = k->flow.rport;
 	r->lport = k->flow.lport;
-	r->mss = htobe32(1460);
+	r->mss = htobe32(1460); /* of IPv6: clamped by the port's MTU */
 	r->snd_una = r->snd_nxt = htobe32(k->sisn);
 	r->snd_wnd = r->max_wnd = htobe32(262144);
 	r->snd_wl1 = htobe32(k->cisn);
@@ -561,7 +563,8 @@ static void open_host(void)
 	h->cfg = &B.gw->cfg->server[0];
 	h->state = GW_HOST_UP;
 	net_addr_parse("10.77.0.11", &h->addr[0]);
-	h->n_addr = 1;
+	net_addr_parse("fd77::11", &h->addr[1]);
+	h->n_addr = 2;
 	assert_int_equal(posix_memalign((void **)&B.mem, 4096, ARENA), 0);
 	memset(B.mem, 0xee, ARENA);
 	B.mr = ibv_reg_mr(dev.pd, B.mem, ARENA,

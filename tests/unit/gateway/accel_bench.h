@@ -89,7 +89,8 @@ int b_group_close(void **state);
 int b_open(void **state);
 int b_close(void **state);
 
-/** A client and program on slot `slot`, client port 1000 + slot; not taken over. */
+/** A client and program on slot `slot`, client port 1000 + slot; not taken over. Slots 3, 7, ...
+ * are IPv6. */
 struct b_conn *b_conn_new(uint16_t slot);
 /** The REQ of a connection. */
 void b_req(const struct b_conn *k, struct ib_req *req);

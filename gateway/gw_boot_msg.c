@@ -133,6 +133,8 @@ static json_t *workers(const struct gw *gw, const struct gw_host *h)
 			ib_qp_addr(&l->rc, &a[0]);
 			ib_addr_str(&a[0], native);
 			json_object_set_new(o, "native_rc", json_string(native));
+			json_object_set_new(o, "native_max",
+					    json_integer(gw_native_rc_max(gw->worker[i])));
 		}
 		json_array_append_new(list, o);
 	}

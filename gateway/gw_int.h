@@ -161,6 +161,8 @@ void gw_native_refill(struct gw_worker *w);
 /* --- gw_native_rc.c: frames larger than a datagram --- */
 /** Learns what a datagram takes, and makes the queue pair if frames of the host may be larger. */
 int gw_native_rc_open(struct gw_link *l);
+/** Longest frame it receives: the host is told, as a longer one would end the queue pair. */
+uint32_t gw_native_rc_max(const struct gw_worker *w);
 /** Connects it. */
 int gw_native_rc_connect(struct gw_link *l, const struct ib_addr *peer);
 /** Posts buffers until its ring is full or no mbuf is left; and for all hosts of a worker. */

@@ -66,9 +66,14 @@ void gw_native_rc_feed(struct gw_worker *w)
 	for (uint32_t i = 0; i < w->gw->cfg->n_server; i++) {
 		struct gw_link *l = &w->gw->host[i].link[w->index];
 
-		if (l->rc.qp)
+		if (l->up) /* else the control thread may be about to close it */
 			gw_native_rc_refill(l);
 	}
+}
+
+uint32_t gw_native_rc_max(const struct gw_worker *w)
+{
+	return rte_pktmbuf_data_room_size(w->pool) - RTE_PKTMBUF_HEADROOM;
 }
 
 int gw_native_rc_open(struct gw_link *l)
@@ -83,8 +88,6 @@ int gw_native_rc_open(struct gw_link *l)
 	l->ud_max = path - (uint32_t)sizeof(struct ib_encap);
 	if (frame <= l->ud_max)
 		return 0;
-	if (RTE_PKTMBUF_HEADROOM + frame > rte_pktmbuf_data_room_size(w->pool))
-		return EMSGSIZE;
 	rc = ib_qp_open(&l->rc, &w->gw->dev, &w->cq, IBV_QPT_RC, GW_RC_SQ, GW_RC_RQ, &rc_ops, l);
 	if (rc == 0)
 		gw_native_rc_refill(l);
@@ -96,6 +99,8 @@ int gw_native_rc_connect(struct gw_link *l, const struct ib_addr *peer)
 	int rc = ib_qp_connect(&l->rc, peer);
 
 	l->rc_up = rc == 0;
+	if (rc == 0)
+		gw_native_rc_refill(l);
 	return rc;
 }
 

@@ -175,7 +175,7 @@ void host_native_send(struct host *h, struct host_nbuf *b, uint32_t len, struct 
 	struct ibv_sge sge = {.addr = (uintptr_t)b->data,
 			      .length = len + (uint32_t)sizeof(e),
 			      .lkey = n->mem.mr->lkey};
-	const bool rc_sized = len > n->frame_max;
+	bool rc_sized;
 	int rc;
 
 	if (!w || !w->ah) {
@@ -183,10 +183,11 @@ void host_native_send(struct host *h, struct host_nbuf *b, uint32_t len, struct 
 		host_native_put(n, b);
 		return;
 	}
-	if (rc_sized && (!w->rc || w->gw->state != HOST_G_UP)) {
+	rc_sized = len > n->frame_max || (w->native.mtu && len + sizeof(e) > 128u << w->native.mtu);
+	if (rc_sized && (!w->rc || len > w->rc->max || w->gw->state != HOST_G_UP)) {
 		host_drop(&h->count, HOST_C_DROP_TOO_LONG,
 			  "frame of %u bytes exceeds what the fabric takes (%u)", len,
-			  n->frame_max);
+			  w->rc ? w->rc->max : n->frame_max);
 		host_native_put(n, b);
 		return;
 	}

@@ -36,10 +36,12 @@ struct host_rc {
 	struct ib_qp qp;   /* RC, owner is the worker */
 	struct ib_mem mem; /* receive buffers, ours */
 	uint32_t stride;   /* bytes of each */
+	uint32_t max;	   /* longest frame that the worker receives */
 };
 
-/** Makes w->rc and connects it. On failure host_rc_close() is still due. */
-int host_rc_open(struct host_worker *w, const struct ib_addr *peer);
+/** Makes w->rc for frames of up to `max` bytes and connects it. On failure host_rc_close() is still
+ * due. */
+int host_rc_open(struct host_worker *w, const struct ib_addr *peer, uint32_t max);
 /** True when nothing of it is outstanding; it goes to ERR; is freed. No-ops without one. */
 bool host_rc_drained(const struct host_worker *w);
 void host_rc_fence(struct host_worker *w);

@@ -36,7 +36,7 @@ static void rc_dead(struct ib_qp *qp, enum ibv_wc_status status)
 
 static const struct ib_qp_ops rc_ops = {.recv = rc_recv, .dead = rc_dead};
 
-int host_rc_open(struct host_worker *w, const struct ib_addr *peer)
+int host_rc_open(struct host_worker *w, const struct ib_addr *peer, uint32_t max)
 {
 	struct host *h = w->gw->h;
 	struct host_rc *r = calloc(1, sizeof(*r));
@@ -47,6 +47,7 @@ int host_rc_open(struct host_worker *w, const struct ib_addr *peer)
 		return ENOMEM;
 	w->rc = r;
 	r->stride = h->native.stride;
+	r->max = max;
 	rc = ib_mem_alloc(&r->mem, &h->dev, (size_t)r->stride * RC_RECV, IBV_ACCESS_LOCAL_WRITE);
 	if (!rc)
 		rc = ib_qp_open(&r->qp, &h->dev, &h->cq, IBV_QPT_RC, RC_SEND, RC_RECV, &rc_ops, w);

@@ -40,12 +40,13 @@ static int gw_open_worker(struct host_gw *g, struct host_worker *w, json_t *desc
 	const char *nrc = json_string_value(json_object_get(desc, "native_rc"));
 	const char *ctl = json_string_value(json_array_get(pair, 0));
 	const char *rd = json_string_value(json_array_get(pair, 1));
+	json_int_t max = json_integer_value(json_object_get(desc, "native_max"));
 	struct ib_addr peer[2], rc_peer;
 	int rc;
 
 	if (!native || !ctl || !rd || ib_addr_parse(native, &w->native) ||
 	    ib_addr_parse(ctl, &peer[0]) || ib_addr_parse(rd, &peer[1]) ||
-	    (nrc && ib_addr_parse(nrc, &rc_peer)))
+	    (nrc && (ib_addr_parse(nrc, &rc_peer) || max < 1 || max > UINT16_MAX)))
 		return EINVAL;
 	w->ah = ib_ah(&g->h->dev, &w->native);
 	if (!w->ah)
@@ -55,7 +56,7 @@ static int gw_open_worker(struct host_gw *g, struct host_worker *w, json_t *desc
 		return rc;
 	w->open = true;
 	rc = ib_set_connect(&w->set, peer);
-	return rc || !nrc ? rc : host_rc_open(w, &rc_peer);
+	return rc || !nrc ? rc : host_rc_open(w, &rc_peer, (uint32_t)max);
 }
 
 int host_gw_open_workers(struct host_gw *g, json_t *workers)

@@ -3,6 +3,7 @@
  * What the device and its port say of themselves (IBTA 11.2.1).
  */
 #include <endian.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "soft.h"
@@ -57,13 +58,30 @@ int soft_query_device_ex(struct ibv_context *ctx, const struct ibv_query_device_
 	return 0;
 }
 
+/* Path MTU in bytes: SOFTHCA_MTU rounded down to one that InfiniBand has, or 4096. */
+uint32_t soft_mtu(void)
+{
+	static atomic_uint cached;
+	uint32_t mtu = atomic_load_explicit(&cached, memory_order_relaxed);
+
+	if (!mtu) {
+		const char *env = getenv("SOFTHCA_MTU");
+		long want = env && *env ? strtol(env, NULL, 10) : (long)SOFT_MTU;
+
+		for (mtu = SOFT_MTU; mtu > 256 && (long)mtu > want; mtu /= 2)
+			;
+		atomic_store_explicit(&cached, mtu, memory_order_relaxed);
+	}
+	return mtu;
+}
+
 /* Port attributes, @size bytes of them. */
 int soft_query_port(struct ibv_context *ctx, uint8_t port, struct ibv_port_attr *attr, size_t size)
 {
 	struct ibv_port_attr a = {
 		.state = IBV_PORT_ACTIVE,
 		.max_mtu = IBV_MTU_4096,
-		.active_mtu = IBV_MTU_4096,
+		.active_mtu = (enum ibv_mtu)(__builtin_ctz(soft_mtu()) - 7),
 		.gid_tbl_len = 1,
 		.max_msg_sz = SOFT_MAX_MSG,
 		.pkey_tbl_len = 1,

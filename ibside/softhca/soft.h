@@ -321,6 +321,7 @@ int soft_close_device(struct ibv_context *ctx);
 int soft_query_device(struct ibv_context *ctx, struct ibv_device_attr *attr);
 int soft_query_device_ex(struct ibv_context *ctx, const struct ibv_query_device_ex_input *in,
 			 struct ibv_device_attr_ex *attr, size_t size);
+uint32_t soft_mtu(void);
 int soft_query_port(struct ibv_context *ctx, uint8_t port, struct ibv_port_attr *attr, size_t size);
 int soft_query_gid(struct ibv_context *ctx, uint32_t port, int index, union ibv_gid *gid);
 int soft_query_gid_ex(struct ibv_context *ctx, uint32_t port, uint32_t index,

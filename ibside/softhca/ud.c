@@ -80,7 +80,7 @@ struct soft_result soft_exec_ud(struct soft_qp *q, struct soft_wqe *w)
 
 	if (soft_gather(q, w, 0, &v, &r))
 		return r;
-	if (v.len > SOFT_MTU || !w->ah) {
+	if (v.len > soft_mtu() || !w->ah) {
 		r.status = w->ah ? IBV_WC_LOC_LEN_ERR : IBV_WC_LOC_QP_OP_ERR;
 		r.why = SOFT_VE_LENGTH;
 		return r;

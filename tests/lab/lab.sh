@@ -8,7 +8,8 @@
 #
 # Tunables (environment): LAB_ACCELERATE=first-send|accept|off|min-bytes, LAB_MIN_BYTES=N, LAB_MAX=N
 # (connections the gateway may accelerate), LAB_HOST_TIMEOUT=SECONDS, LAB_WORKERS=N,
-# LAB_UD_LOSS=PERCENT, LAB_TX_RING, LAB_RX_RING, LAB_SLOTS, TAG_DAEMONS=build dir of the daemons.
+# LAB_UD_LOSS=PERCENT, LAB_TX_RING, LAB_RX_RING, LAB_SLOTS, LAB_FABRIC_MTU=BYTES,
+# TAG_DAEMONS=build dir of the daemons.
 LAB=/run/tag/lab
 LAB_SOFTHCA=/run/tag/softhca
 
@@ -89,7 +90,7 @@ lab_start() {
 	local name=$1 ns=$2
 	shift 2
 	setsid ip netns exec "$ns" env PATH="$(lab_path "${TAG_DAEMONS:-$BUILD}"):$PATH" SOFTHCA_DIR=$LAB_SOFTHCA \
-		SOFTHCA_UD_LOSS="${LAB_UD_LOSS:-0}" \
+		SOFTHCA_UD_LOSS="${LAB_UD_LOSS:-0}" SOFTHCA_MTU="${LAB_FABRIC_MTU:-4096}" \
 		ASAN_OPTIONS="${ASAN_OPTIONS:-}:log_path=$LAB/$name.asan:abort_on_error=0:detect_odr_violation=0" \
 		UBSAN_OPTIONS="print_stacktrace=1:log_path=$LAB/$name.ubsan" \
 		LSAN_OPTIONS="${LSAN_OPTIONS:-}" \

@@ -79,9 +79,12 @@ uint32_t gw_mem_data_room(const struct gw_cfg *cfg)
 {
 	uint32_t frame = 2048;
 
+	/* Larger ones with some slack: packet rings want their slots, not frames, to fit. */
 	for (uint32_t i = 0; i < cfg->n_port; i++)
-		frame = RTE_MAX(frame, GW_FRAME_MAX(cfg->port[i].mtu));
-	return RTE_ALIGN(RTE_PKTMBUF_HEADROOM + frame, 64);
+		if (GW_FRAME_MAX(cfg->port[i].mtu) > 2048 - 64)
+			frame = RTE_MAX(frame,
+					RTE_ALIGN(GW_FRAME_MAX(cfg->port[i].mtu) + 512, 2048u));
+	return RTE_PKTMBUF_HEADROOM + frame;
 }
 
 int gw_mem_open(struct gw_worker *w)

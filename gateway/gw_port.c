@@ -91,6 +91,16 @@ static int probe(const struct gw_port_cfg *cfg, uint16_t *id)
 	return rte_eth_dev_get_port_by_name(name, id) ? ENODEV : 0;
 }
 
+/* Largest IP MTU that the device admits to; EAL refuses to configure more. */
+static uint32_t max_mtu(const struct rte_eth_dev_info *info)
+{
+	uint32_t overhead = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+
+	if (info->max_mtu != UINT16_MAX && info->max_rx_pktlen > info->max_mtu)
+		overhead = info->max_rx_pktlen - info->max_mtu;
+	return RTE_MIN((uint32_t)info->max_mtu, info->max_rx_pktlen - overhead);
+}
+
 /* What of the wanted offloads the device has, into *conf. */
 static void choose_offloads(struct gw_port *p, const struct rte_eth_dev_info *info,
 			    struct rte_eth_conf *conf)
@@ -103,9 +113,12 @@ static void choose_offloads(struct gw_port *p, const struct rte_eth_dev_info *in
 	if (!p->hw_csum)
 		conf->txmode.offloads &= ~CSUM_CAPS;
 	conf->rxmode.offloads = rx & RTE_ETH_RX_OFFLOAD_CHECKSUM;
-	conf->rxmode.mtu = p->cfg->mtu;
-	if (info->max_mtu && conf->rxmode.mtu > info->max_mtu)
-		conf->rxmode.mtu = info->max_mtu;
+	conf->rxmode.mtu = RTE_MIN(p->cfg->mtu, max_mtu(info));
+	if (conf->rxmode.mtu < p->cfg->mtu)
+		gw_log(GW_LOG_WARNING,
+		       "[port \"%s\"] mtu: the device names %u as its limit; larger frames pass only if "
+		       "it does not mean it (af_packet: see its framesz)",
+		       p->cfg->name, (unsigned int)conf->rxmode.mtu);
 }
 
 /* Receive and transmit queues, one each per worker. */

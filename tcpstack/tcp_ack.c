@@ -43,16 +43,6 @@ static void placed_ooo(struct tcp_conn *c, const struct tcp_rx_pos *pos)
 	}
 }
 
-/* Holds back the ACK of a hole that is expected to close by itself. */
-static void expect_late(struct tcp_conn *c, uint64_t now)
-{
-	if (now >= c->t_late || !c->n_ooo_placed)
-		return;
-	c->ack_now = false;
-	if (c->t_ack > c->t_late)
-		c->t_ack = c->t_late;
-}
-
 void tcp_expect_late(struct tcp_conn *c, uint64_t until)
 {
 	c->t_late = until;
@@ -74,10 +64,8 @@ void tcp_placed(struct tcp_conn *c, const struct tcp_rx_pos *pos, uint64_t now)
 		c->ack_now = true;
 		c->ack_on_place = !caught_up(c);
 	}
-	if (!advance) {
-		expect_late(c, now);
+	if (!advance)
 		return;
-	}
 	if (pos->fin && !c->fin_placed) {
 		c->fin_placed = true;
 		c->ack_now = true;
@@ -86,7 +74,6 @@ void tcp_placed(struct tcp_conn *c, const struct tcp_rx_pos *pos, uint64_t now)
 		c->ack_now = true;
 	else if (c->t_ack == TCP_NEVER)
 		c->t_ack = now + c->cfg->delack_us;
-	expect_late(c, now);
 }
 
 void tcp_ack_soon(struct tcp_conn *c)
@@ -141,9 +128,19 @@ int tcp_ack_emit(struct tcp_conn *c, uint32_t seq, uint64_t now)
 	return 0;
 }
 
+/* Holds back the ACK of a hole that is expected to close by itself, whatever made it due. */
+static bool hole_closes(struct tcp_conn *c, uint64_t now)
+{
+	if (now >= c->t_late || !c->n_ooo_placed)
+		return false;
+	if (c->t_ack > c->t_late)
+		c->t_ack = c->t_late;
+	return true;
+}
+
 void tcp_ack_output(struct tcp_conn *c, uint64_t now)
 {
-	if (!c->ack_now)
+	if (!c->ack_now || hole_closes(c, now))
 		return;
 	do {
 		if (tcp_ack_emit(c, c->snd_nxt, now)) {

@@ -76,7 +76,9 @@ def test_memory_that_is_not_its_own(victim, kind):
 def test_cursors_outside_the_ring(victim):
     # the client of the invented connection does not exist: let its machine keep quiet
     victim.run("client", "nft", "-f", "-", input="""
-        table ip quiet { chain in { type filter hook input priority 0; ip saddr 10.77.0.12 drop; } }""")
+        table ip quiet {
+          chain in { type filter hook input priority 0; ip saddr 10.77.0.12 drop; }
+        }""")
     said = lie(victim, "cursors")
     assert "grant" in said
     assert drops(victim, "bad-cursor") > 0

@@ -314,7 +314,7 @@ static void client_rx(struct rte_mbuf *m)
 	uint8_t *tcp;
 	size_t hlen;
 
-	assert_true(len <= RTE_ETHER_HDR_LEN + B.gw->cfg->port[0].mtu);
+	assert_true(len <= (uint32_t)RTE_ETHER_HDR_LEN + B.gw->cfg->port[0].mtu);
 	for (struct rte_mbuf *s = m; s; s = s->next) {
 		memcpy(buf + len - rte_pktmbuf_pkt_len(m), rte_pktmbuf_mtod(s, void *),
 		       s->data_len);

@@ -5,7 +5,7 @@
 # the sum. A suite's output is shown only when it fails.
 ASAN_BUILD=$TOP/build-asan
 RESULTS=$BUILD/results
-SUITES="style unit unit-asan softhca tagsock config lab lab-asan"
+SUITES="style unit unit-asan config softhca tagsock lab lab-asan fuzz vm"
 
 suite_style() { run_pytest style tests/style; }
 suite_unit() { run_meson unit "$BUILD"; }
@@ -15,6 +15,38 @@ suite_tagsock() { run_pytest tagsock tests/lab/test_tagsock.py; }
 suite_config() { run_pytest config tests/lab/test_config.py; }
 suite_lab() { run_pytest lab tests/lab -m 'not own_suite'; }
 suite_lab_asan() { TAG_DAEMONS=$ASAN_BUILD run_pytest lab-asan tests/lab -m 'asan'; }
+suite_vm() {
+	# shellcheck disable=SC2086
+	(need_packages $PACKAGES_VM) || say "vm: some packages cannot be had; the tests say what is missing"
+	run_pytest vm tests/vm
+}
+
+# Each fuzz target over its corpus and a bounded run from there.
+suite_fuzz() {
+	local dir=$TOP/build-fuzz target status=0
+	# shellcheck disable=SC2086
+	need_packages $PACKAGES_FUZZ
+	CC=clang build "$dir" -Dfuzz=true -Db_lundef=false
+	for target in "$dir"/tests/fuzz/fuzz_*; do
+		[ -x "$target" ] && [ -f "$target" ] || continue
+		fuzz_one "$target" "$TOP/tests/fuzz/corpus/$(basename "$target" | sed s/^fuzz_//)" || status=1
+	done
+	return $status
+}
+
+# fuzz_one TARGET CORPUS: 10 seconds; writes a JUnit file of one case.
+fuzz_one() {
+	local name out verdict='' status=0 new
+	name=$(basename "$1")
+	new=$(mktemp -d)
+	out=$RESULTS/$name.log
+	[ -d "$2" ] || set -- "$1"
+	"$1" -max_total_time=10 -rss_limit_mb=2048 -artifact_prefix="$RESULTS/" "$new" "${@:2}" >"$out" 2>&1 || status=1
+	rm -rf "$new"
+	[ $status = 0 ] || { verdict='<failure/>'; tail -n 30 "$out"; }
+	echo "<testsuite><testcase classname=\"fuzz\" name=\"$name\">$verdict</testcase></testsuite>" >"$RESULTS/fuzz-$name.xml"
+	return $status
+}
 
 # run_meson NAME DIR: the unit tests of a build directory.
 run_meson() {

@@ -44,7 +44,6 @@ struct host_worker {
 	struct host_rc *rc;    /* native RC queue pair, ours; NULL: not offered */
 	struct ib_set set;     /* shared queue pairs, ours */
 	bool open;	       /* set is open */
-	bool dirty;	       /* messages wait for host_gw_flush() */
 };
 
 /** A gateway. */

@@ -59,6 +59,17 @@ void host_log(enum host_level level, const char *fmt, ...)
 	va_end(ap);
 }
 
+void host_show(const char *fmt, ...)
+{
+	char line[LOG_LINE];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "taghostd: %s\n", line);
+}
+
 void host_drop(struct host_counters *c, enum host_counter w, const char *fmt, ...)
 {
 	struct timespec now;
@@ -80,8 +91,7 @@ void host_count_dump(const struct host_counters *c)
 {
 	for (int i = 0; i < HOST_C_COUNT; i++)
 		if (c->v[i])
-			host_log(HOST_LOG_ERROR + 0, "counter %s %llu", counter_names[i],
-				 (unsigned long long)c->v[i]);
+			host_show("counter %s %llu", counter_names[i], (unsigned long long)c->v[i]);
 }
 
 const char *host_counter_name(enum host_counter w)

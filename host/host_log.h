@@ -28,6 +28,8 @@ void host_log_level(enum host_level level);
 int host_log_parse(const char *name);
 /** Writes one line when the level is enabled. */
 void host_log(enum host_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** Writes one line that was asked for, whatever the level. */
+void host_show(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #define HOST_FOREACH_COUNTER(_)                     \
 	_(NATIVE_TX, "native_frames_to_fabric")     \

@@ -105,16 +105,15 @@ static void loop_show(struct host_conn *c)
 {
 	const struct host_meta *m = c->meta;
 
-	host_log(HOST_LOG_ERROR,
-		 "connection %08x token %08x slot %u.%u %s tx %llu/%llu/%llu rx %llu/%llu "
-		 "arm %lld/%lld signaled %u blocked %u filler %llu/%llu%s%s",
-		 c->id, c->token, c->arena->id, c->slot, host_cstate_name(c->state),
-		 (unsigned long long)c->hl->tx_prod, (unsigned long long)c->gl->tx_sent,
-		 (unsigned long long)c->gl->tx_acked, (unsigned long long)c->gl->rx_prod,
-		 (unsigned long long)c->hl->rx_cons, (long long)c->gl->arm_tx,
-		 (long long)c->gl->arm_rx, m->rx_signaled, m->tx_blocked,
-		 (unsigned long long)m->filler_written, (unsigned long long)m->filler_drained,
-		 c->p_shut ? " shut" : "", c->p_gone ? " gone" : "");
+	host_show("connection %08x token %08x slot %u.%u %s tx %llu/%llu/%llu rx %llu/%llu "
+		  "arm %lld/%lld signaled %u blocked %u filler %llu/%llu%s%s",
+		  c->id, c->token, c->arena->id, c->slot, host_cstate_name(c->state),
+		  (unsigned long long)c->hl->tx_prod, (unsigned long long)c->gl->tx_sent,
+		  (unsigned long long)c->gl->tx_acked, (unsigned long long)c->gl->rx_prod,
+		  (unsigned long long)c->hl->rx_cons, (long long)c->gl->arm_tx,
+		  (long long)c->gl->arm_rx, m->rx_signaled, m->tx_blocked,
+		  (unsigned long long)m->filler_written, (unsigned long long)m->filler_drained,
+		  c->p_shut ? " shut" : "", c->p_gone ? " gone" : "");
 }
 
 static void loop_usr1(struct ev_loop *loop, ev_signal *w, int revents)
@@ -124,10 +123,8 @@ static void loop_usr1(struct ev_loop *loop, ev_signal *w, int revents)
 
 	host_count_dump(&h->count);
 	for (unsigned int i = 0; i < h->n_gw; i++)
-		host_log(HOST_LOG_ERROR, "gateway %s %s", h->gw[i].conf->name,
-			 host_gwstate_name(h->gw[i].state));
-	host_log(HOST_LOG_ERROR, "flows %u connections %u programs %u", h->flows.n, h->conns.n,
-		 h->ipc.n);
+		host_show("gateway %s %s", h->gw[i].conf->name, host_gwstate_name(h->gw[i].state));
+	host_show("flows %u connections %u programs %u", h->flows.n, h->conns.n, h->ipc.n);
 	LIST_FOREACH (c, &h->conns.list, link)
 		loop_show(c);
 }

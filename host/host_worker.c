@@ -86,7 +86,6 @@ int host_gw_msg(struct host_worker *w, uint8_t mid, const void *entry)
 {
 	if (!w || !w->open || w->gw->state != HOST_G_UP)
 		return EPIPE;
-	w->dirty = true;
 	return ib_set_msg(&w->set, mid, entry);
 }
 
@@ -98,7 +97,6 @@ void host_gw_flush(struct host *h)
 
 			if (w->open && !w->set.dead)
 				ib_set_flush(&w->set);
-			w->dirty = false;
 		}
 }
 

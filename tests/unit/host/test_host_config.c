@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -17,18 +18,18 @@
 /* Loads a text as configuration; the errors go to *out (to be freed). */
 static unsigned int load(struct host_conf *c, const char *text, char **out)
 {
-	char path[] = "/tmp/taghostd-test-XXXXXX";
-	int fd = mkstemp(path);
+	int fd = memfd_create("taghostd.conf", 0);
+	char path[32];
 	size_t len;
 	FILE *err = open_memstream(out, &len);
 	unsigned int n;
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	close(fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	n = host_conf_load(c, path, err);
 	fclose(err);
-	unlink(path);
+	close(fd);
 	return n;
 }
 
@@ -67,7 +68,7 @@ static void every_key(void **state)
 		load(&c,
 		     "; a comment\n[host]\nname = s2\nkey = secret\ntap = tag7\n"
 		     "address = 10.77.0.12/24\naddress = fd77::12/64\nmac = 02:00:00:00:00:0c\n"
-		     "mtu = 9000\nroute = 10.77.0.1, fd77::1\nsocket = /tmp/x.sock\n"
+		     "mtu = 9000\nroute = 10.77.0.1, fd77::1\nsocket = /run/x.sock\n"
 		     "max-accelerated = 10\nlog-level = debug\n[fabric]\ndevice = mlx5_0\nport = 2\n"
 		     "gid-index = 3\n[arena]\nslots = 16\ntx-ring = 64K\nrx-ring = 4M\n"
 		     "[gateway \"a\"]\nconnect = unix:/a\n[gateway \"b\"]\nconnect = unix:/b\n",

@@ -87,6 +87,8 @@ class Lab:
             if child.poll() is None:
                 child.kill()
                 child.wait()
+        stops = "".join(f"lab_stop taghostd{i + 1}; " for i in range(self.servers))
+        self.shell(stops + "lab_stop tagd", check=False)  # leaks are reported at the end
         reports = self.reports()
         tails = self.logs()
         self.shell("lab_down", check=False)

@@ -8,7 +8,7 @@
 #
 # Tunables (environment): LAB_ACCELERATE=first-send|accept|off|min-bytes, LAB_MIN_BYTES=N, LAB_MAX=N
 # (connections the gateway may accelerate), LAB_HOST_TIMEOUT=SECONDS, LAB_WORKERS=N,
-# LAB_UD_LOSS=PERCENT, LAB_TX_RING, LAB_RX_RING, LAB_SLOTS, LAB_FABRIC_MTU=BYTES,
+# LAB_UD_LOSS=PERCENT, LAB_CC=CONGESTION-CONTROL of the kernels (the machine's default otherwise), LAB_TX_RING, LAB_RX_RING, LAB_SLOTS, LAB_FABRIC_MTU=BYTES,
 # TAG_DAEMONS=build dir of the daemons.
 LAB=/run/tag/lab
 LAB_SOFTHCA=/run/tag/softhca
@@ -135,7 +135,7 @@ lab_namespaces() {
 	for ns in tag-client tag-gw $(seq -f 'tag-server%.0f' 1 "$n"); do
 		ip netns add "$ns"
 		ip -n "$ns" link set lo up
-		ip netns exec "$ns" sysctl -qw net.ipv4.tcp_congestion_control=cubic 2>/dev/null || true
+		[ -z "${LAB_CC:-}" ] || ip netns exec "$ns" sysctl -qw "net.ipv4.tcp_congestion_control=$LAB_CC"
 	done
 	ip link add eth0 netns tag-client type veth peer name lan0 netns tag-gw
 	ip netns exec tag-gw sysctl -qw net.ipv6.conf.lan0.disable_ipv6=1

@@ -48,14 +48,15 @@ static void make_map(struct host_conn *c)
 		.edge = l->rcv_edge,
 	};
 
-	if (c->failed && !c->aborting)
+	if (c->failed && !c->aborting) {
 		in.snd_max = in.una;
+		in.unsure = (uint32_t)(c->tx_prod - l->tx_acked);
+	}
 	if (c->aborting) /* a RST must carry exactly what the client expects next */
 		in.una = in.snd_max;
 	host_freeze_tsclock(c->kfd, &in.ts_kern);
 	seqmap_init(&f->map, &in);
 	memset(&f->end, 0, sizeof(f->end));
-	f->wack_ok = false;
 	if (c->rx_fin) {
 		f->end.in_seen = f->end.in_acked = true;
 		f->end.in_fin = in.rcv_nxt;
@@ -166,17 +167,20 @@ void host_back_reset(struct host_conn *c)
 	host_wake_dead(c, err);
 }
 
-void host_back_acked(struct host *h, struct host_flow *f, const struct tcp_seg *s)
+void host_back_acked(struct host *h, struct host_flow *f)
 {
-	uint32_t end = s->seq + s->len, wire = end + f->map.d_snd;
-	struct host_forge a = {.ack = end, .flags = TCP_ACK};
-	struct host_conn *c = f->conn;
+	const struct host_worker *w = f->worker ? f->worker : host_gw_default(h);
+	uint8_t frame[NET_MAX_HDR];
+	struct net_l2 l2;
+	size_t n;
 
-	if (!s->len || !c || !f->wack_ok || !host_seq_le(wire, f->wack) || c->kfd < 0)
+	memset(&l2, 0, sizeof(l2));
+	memcpy(l2.dst, h->tap.mac, 6);
+	if (w)
+		memcpy(l2.src, w->gw->mac, 6);
+	n = seqmap_ack_frame(&f->map, frame, sizeof(frame), &l2, &f->key);
+	if (!n)
 		return;
-	a.seq = s->ack;
-	a.wnd = c->last.snd_wnd;
-	a.tsval = f->ts_recent;
-	a.tsecr = s->tsval;
-	host_kernel_inject(h, &f->key, c->gw->mac, &a, s->has_ts, c->fz.snd_wscale);
+	host_count(&h->count, HOST_C_FORGED);
+	host_steer_deliver(h, frame, (uint32_t)n);
 }

@@ -230,8 +230,8 @@ void host_back_timer(struct host_conn *c);
 void host_back_reset(struct host_conn *c);
 /** True when a mapped flow has ended, so that a new SYN may take the 4-tuple. */
 bool host_back_over(const struct host_flow *f);
-/** Mapped: the kernel sent *s (its numbers); acknowledges what the client has already. */
-void host_back_acked(struct host *h, struct host_flow *f, const struct tcp_seg *s);
+/** Mapped: the kernel has sent; acknowledges to it what the client has already. */
+void host_back_acked(struct host *h, struct host_flow *f);
 
 /* host_pump.c */
 /** Begins to move bytes. */

@@ -256,13 +256,7 @@ void host_flow_end_in(struct host_flow *f, const struct tcp_seg *s, double now)
 		e->in_seen = true;
 		e->in_fin = s->seq + s->len + 1;
 	}
-	if (s->flags & TCP_ACK) {
-		if (e->out_seen && host_seq_le(e->out_fin, s->ack))
-			e->out_acked = true;
-		if (!f->wack_ok || host_seq_lt(f->wack, s->ack)) {
-			f->wack = s->ack;
-			f->wack_ok = true;
-		}
-	}
+	if ((s->flags & TCP_ACK) && e->out_seen && host_seq_le(e->out_fin, s->ack))
+		e->out_acked = true;
 	flow_end_check(f, now);
 }

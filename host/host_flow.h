@@ -61,8 +61,6 @@ struct host_flow {
 	bool urg;		    /* the client sent urgent data */
 	bool exotic;		    /* signature or MPTCP options seen */
 	bool reset;		    /* a RST passed */
-	bool wack_ok;		    /* wack is known */
-	uint32_t wack;		    /* mapped: highest ACK of the client, wire numbers */
 	struct seqmap map;	    /* mapped: the translation */
 	struct host_flow_end end;   /* mapped: how far it has ended */
 };

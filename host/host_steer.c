@@ -46,7 +46,7 @@ static struct host_worker *steer_worker(struct host *h, const struct host_flow *
 
 /* A kernel's segment of a flow that is back: translated. Takes the buffer. */
 static void steer_mapped_out(struct host *h, struct host_flow *f, struct host_nbuf *b, uint32_t len,
-			     const struct net_pkt *p, const struct tcp_seg *s)
+			     const struct net_pkt *p)
 {
 	uint8_t *frame = host_nbuf_frame(b);
 	enum seqmap_verdict v = seqmap_out(&f->map, frame, &len, p);
@@ -62,7 +62,7 @@ static void steer_mapped_out(struct host *h, struct host_flow *f, struct host_nb
 		host_count(&h->count, v == SEQMAP_ABSORB ? HOST_C_MAP_ABSORBED : HOST_C_DROP_MAP);
 		host_native_put(&h->native, b);
 	}
-	host_back_acked(h, f, s);
+	host_back_acked(h, f);
 }
 
 void host_steer_kernel(struct host *h, struct host_nbuf *b, uint32_t len)
@@ -100,7 +100,7 @@ void host_steer_kernel(struct host *h, struct host_nbuf *b, uint32_t len)
 		return;
 	case HOST_F_MAPPED:
 		host_flow_touch(&h->flows, f, host_now(h));
-		steer_mapped_out(h, f, b, len, &p, &s);
+		steer_mapped_out(h, f, b, len, &p);
 		return;
 	}
 }

@@ -51,6 +51,7 @@ void seqmap_init(struct seqmap *m, const struct seqmap_init *in)
 	m->d_rcv = in->rcv_nxt - in->k_rcv;
 	m->d_ts = in->ts_ok && (int32_t)d_ts > 0 ? d_ts : 0;
 	m->snd_max = in->snd_max;
+	m->ack_max = in->snd_max + in->unsure;
 	m->absorbed = m->k_sent = m->c_ack = m->c_told = in->una;
 	m->edge = in->edge;
 	m->out_ack = m->c_seq = in->rcv_nxt;
@@ -69,12 +70,14 @@ static bool usable(const struct net_pkt *p, uint32_t len)
 /* Raises the sequence number of a segment without data to where the client expects us. */
 static uint32_t raise_seq(const struct seqmap *m, uint32_t seq, uint8_t flags)
 {
-	if (tcp_lt(seq, m->k_sent) || !tcp_lt(seq, m->snd_max))
+	uint32_t top = m->c_ack;
+
+	if (tcp_lt(seq, m->k_sent))
 		return seq;
 	/* a RST without ACK answers a segment and must hit that segment's ACK */
-	if ((flags & (TCP_RST | TCP_ACK)) == TCP_RST)
-		return tcp_lt(seq, m->c_ack) ? m->c_ack : seq;
-	return m->snd_max;
+	if ((flags & (TCP_RST | TCP_ACK)) != TCP_RST && tcp_lt(top, m->snd_max))
+		top = m->snd_max;
+	return tcp_lt(seq, top) ? top : seq;
 }
 
 /* Decides about n payload bytes at wire sequence number seq, and notes what the kernel has sent. */
@@ -91,6 +94,8 @@ static struct out_plan plan_out(struct seqmap *m, uint32_t seq, uint32_t n, uint
 	first = !tcp_lt(seq, m->absorbed) && tcp_lt(seq, m->snd_max);
 	if (tcp_lt(m->k_sent, end))
 		m->k_sent = end;
+	if (tcp_lt(m->ack_max, m->k_sent))
+		m->ack_max = m->k_sent;
 	if (tcp_lt(m->snd_max, m->k_sent)) {
 		plan.trim = first ? m->snd_max - seq : 0;
 		plan.trim = plan.trim < n ? plan.trim : n;
@@ -212,7 +217,7 @@ static void ack_in(struct seqmap *m, uint8_t *tcp)
 	const uint32_t ack = net_get32(tcp + NET_TCP_ACK), told = seqmap_clamp(m, ack);
 	const uint16_t wnd = net_get16(tcp + NET_TCP_WND);
 
-	if (!tcp_lt(ack, m->c_ack) && tcp_leq(ack, m->snd_max)) {
+	if (!tcp_lt(ack, m->c_ack) && tcp_leq(ack, m->ack_max)) {
 		m->c_ack = ack;
 		m->c_wnd = wnd;
 		m->c_told = told;

@@ -12,7 +12,9 @@
  * and the other way round for the client's segments. Bytes in [una, snd_max) have been on the
  * wire already: the kernel's first copy of them is absorbed, a segment that straddles snd_max
  * loses that part, and a later copy is a real retransmission and passes. An ACK of the client
- * beyond what the kernel has sent is clamped to it. SACK blocks, timestamps and the headers
+ * beyond what the kernel has sent is clamped to it. When the gateway failed, nobody knows how far
+ * it came: nothing is absorbed (snd_max = una), but ACKs of what it may have emitted are clamped as
+ * well. SACK blocks, timestamps and the headers
  * quoted in ICMP errors are translated, checksums updated incrementally (RFC 1624).
  */
 #ifndef TCPSTACK_SEQMAP_H
@@ -27,6 +29,7 @@ struct seqmap_init {
 	uint32_t k_rcv;	    /* kernel: next it expects */
 	uint32_t una;	    /* wire: client's cumulative ACK = where the kernel goes on */
 	uint32_t snd_max;   /* wire: end of what the gateway has emitted */
+	uint32_t unsure;    /* bytes beyond snd_max that it may have emitted, too */
 	uint32_t rcv_nxt;   /* wire: next expected from the client */
 	uint32_t ts_wire;   /* wire: last TSval the gateway may have used */
 	uint32_t ts_kern;   /* kernel: its timestamp clock at the same moment */
@@ -42,6 +45,7 @@ struct seqmap {
 	uint32_t d_rcv;	    /* wire - kernel, receiving direction */
 	uint32_t d_ts;	    /* wire - kernel, timestamps; 0 or positive */
 	uint32_t snd_max;   /* wire: absorb first copies below this; later follows k_sent */
+	uint32_t ack_max;   /* wire: the client may acknowledge up to here; not below snd_max */
 	uint32_t absorbed;  /* wire: first copies below this were absorbed already */
 	uint32_t k_sent;    /* wire: highest sequence number the kernel has sent, FIN counted */
 	uint32_t edge;	    /* wire: right edge last advertised, never to retreat */

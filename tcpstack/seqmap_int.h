@@ -30,7 +30,7 @@ bool seqmap_get_ts(const uint8_t *tcp, uint32_t hlen, uint32_t *tsval, uint32_t 
  */
 static inline uint32_t seqmap_clamp(const struct seqmap *m, uint32_t wire)
 {
-	return tcp_lt(m->k_sent, wire) && tcp_leq(wire, m->snd_max) ? m->k_sent : wire;
+	return tcp_lt(m->k_sent, wire) && tcp_leq(wire, m->ack_max) ? m->k_sent : wire;
 }
 
 /** The client's window field for an ACK that was clamped by `less` bytes: the edge stays. */

@@ -191,6 +191,7 @@ static void on_hello(struct gw_session *s, const json_t *v)
 {
 	const char *name, *key, *mac, *native;
 	struct gw_boot *b = s->boot;
+	json_error_t err;
 	struct net_addr list[GW_MAX_ADDRS];
 	struct rte_ether_addr ea;
 	json_t *addrs;
@@ -199,11 +200,14 @@ static void on_hello(struct gw_session *s, const json_t *v)
 	struct gw_host *h;
 	int ver, mtu, rc;
 
-	if (s->host || json_unpack((json_t *)v, "{s:i, s:s, s:s, s:I, s:s, s:o, s:s, s:i}",
-				   "version", &ver, "name", &name, "key", &key, "epoch", &epoch,
-				   "mac", &mac, "addrs", &addrs, "native", &native, "mtu", &mtu)) {
-		gw_boot_error(s, s->host ? "a second hello"
-					 : "hello lacks a field, or one is of the wrong type");
+	if (s->host) {
+		gw_boot_error(s, "a second hello");
+		return;
+	}
+	if (json_unpack_ex((json_t *)v, &err, 0, "{s:i, s:s, s:s, s:I, s:s, s:o, s:s, s:i}",
+			   "version", &ver, "name", &name, "key", &key, "epoch", &epoch, "mac",
+			   &mac, "addrs", &addrs, "native", &native, "mtu", &mtu)) {
+		gw_boot_error(s, "hello: %s; see docs/protocol.md, bootstrap", err.text);
 		return;
 	}
 	h = check_hello(s, name, key, ver);

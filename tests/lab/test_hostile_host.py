@@ -107,7 +107,7 @@ HELLO = {"type": "hello", "version": 1, "name": "s2", "key": "lab-key-2", "epoch
 REFUSALS = [
     ({"key": "wrong"}, "key"), ({"name": "nobody"}, "nobody"), ({"addrs": ["10.77.0.11"]}, "10.77.0.11"),
     ({"version": 99}, "version"), ({"mac": "xx"}, "mac"), ({"native": "zzz"}, "native"),
-    ({"addrs": "10.77.0.12"}, "addrs"), ({"type": "ready"}, "hello"), ({"epoch": "x"}, "epoch"),
+    ({"addrs": "10.77.0.12"}, "addrs"), ({"type": "ready"}, "hello"), ({"epoch": "x"}, "Expected integer"),
     ({"mtu": -1}, "mtu"),
 ]
 

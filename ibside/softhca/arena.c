@@ -30,6 +30,9 @@ int soft_arena_create(struct soft_port *p)
 		goto err_map;
 	p->shm->layout = SOFT_LAYOUT;
 	p->shm->size = SOFT_ARENA_SIZE;
+	p->shm->pid = (uint32_t)getpid();
+	snprintf(p->shm->proc, sizeof(p->shm->proc), "%.*s", (int)sizeof(p->shm->proc) - 1,
+		 program_invocation_short_name);
 	p->heap_top = (sizeof(struct shm_port) + 4095) & ~4095ull;
 	soft_stage_init(p->shm);
 	rc = soft_mutex_init_shared(&p->shm->atomic_lock);

@@ -121,6 +121,10 @@ struct ibv_context *soft_open_device(struct ibv_device *dev)
 	c->v.query_rt_values = soft_query_rt_values;
 	c->v.create_cq_ex = soft_create_cq_ex;
 	c->v.create_qp_ex = soft_create_qp_ex;
+	pthread_mutex_lock(&c->port->lock);
+	c->next = c->port->ctxs;
+	c->port->ctxs = c;
+	pthread_mutex_unlock(&c->port->lock);
 	return ctx;
 err_evq:
 	soft_port_put(c->port);
@@ -137,6 +141,13 @@ int soft_close_device(struct ibv_context *ctx)
 
 	if (ctx->cmd_fd >= 0)
 		close(ctx->cmd_fd);
+	pthread_mutex_lock(&c->port->lock);
+	for (struct soft_ctx **pp = &c->port->ctxs; *pp; pp = &(*pp)->next)
+		if (*pp == c) {
+			*pp = c->next;
+			break;
+		}
+	pthread_mutex_unlock(&c->port->lock);
 	soft_evq_destroy(c->port, c->evq);
 	soft_port_put(c->port);
 	pthread_mutex_destroy(&ctx->mutex);

@@ -83,6 +83,8 @@ static struct soft_result exec_connected(struct soft_qp *q, struct soft_wqe *w)
 		return uc ? ok : wait;
 	if (soft_unlikely(soft_peer_gone(q->peer)))
 		return uc ? ok : fail(IBV_WC_RETRY_EXC_ERR, SOFT_VE_PEER_DEAD);
+	if (soft_fault_on() && soft_fault_connected(q, w, q->peer, &r))
+		return r;
 	dqp = &q->peer->shm->qp[SOFT_QPN_IDX(q->attr.dest_qp_num)];
 	if (atomic_load_explicit(&dqp->qpn, memory_order_acquire) != q->attr.dest_qp_num)
 		return uc ? ok : wait;

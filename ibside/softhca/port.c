@@ -53,6 +53,7 @@ static void ports_forked(void)
 static void ports_init(void)
 {
 	soft_stats_init();
+	soft_fault_init();
 	pthread_atfork(NULL, NULL, ports_forked);
 #ifdef PR_SET_PTRACER
 	/* Under Yama's restricted mode, peers of the same user may still reach this memory. */
@@ -182,6 +183,7 @@ void soft_port_put(struct soft_port *p)
 	}
 	pthread_mutex_unlock(&ports_lock);
 	if (last) {
+		soft_defer_drop(p);
 		soft_peers_free(p);
 		port_free(p);
 	}

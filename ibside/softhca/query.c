@@ -96,6 +96,10 @@ int soft_query_port(struct ibv_context *ctx, uint8_t port, struct ibv_port_attr 
 
 	if (port != 1)
 		return EINVAL;
+	if (!soft_fault_port_up(soft_ctx(ctx)->port->shm)) {
+		a.state = IBV_PORT_DOWN;
+		a.phys_state = 2; /* polling */
+	}
 	memset(attr, 0, size);
 	memcpy(attr, &a, size < sizeof(a) ? size : sizeof(a));
 	return 0;

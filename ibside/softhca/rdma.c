@@ -122,6 +122,8 @@ struct soft_result soft_rdma(struct soft_qp *q, struct soft_peer *peer, struct s
 	}
 	if (!(dqp->access & need))
 		return nak(peer, dqp, IBV_WC_REM_ACCESS_ERR, SOFT_VE_RACCESS);
+	if (soft_fault_on() && soft_fault_access(q, w, peer))
+		return nak(peer, dqp, IBV_WC_REM_ACCESS_ERR, SOFT_VE_INJECTED);
 	if (len) { /* a request without data carries no key to check */
 		uint32_t pin = soft_pin(peer, w->rkey);
 

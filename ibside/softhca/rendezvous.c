@@ -10,14 +10,11 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "soft.h"
-
-#define DEFAULT_DIR "/run/softhca"
 
 /* What a rendezvous file says. */
 struct rdv_record {
@@ -26,45 +23,11 @@ struct rdv_record {
 	int32_t memfd;	 /* descriptor of the arena in its process */
 };
 
-static const char *rdv_dir(void)
-{
-	const char *d = getenv("SOFTHCA_DIR");
-
-	return d && *d ? d : DEFAULT_DIR;
-}
-
 static int rdv_path(uint32_t lid, char *buf, size_t len)
 {
-	int n = snprintf(buf, len, "%s/%u.port", rdv_dir(), lid);
+	int n = snprintf(buf, len, "%s/%u.port", fault_dir(), lid);
 
 	return n > 0 && (size_t)n < len ? 0 : ENAMETOOLONG;
-}
-
-/* Opens the directory, made if missing, and locks it.  Returns the descriptor or -errno. */
-static int rdv_lock_dir(void)
-{
-	const char *dir = rdv_dir();
-
-	for (int tries = 0; tries < 100; tries++) {
-		struct stat a, b;
-		int fd;
-
-		if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-			return -errno;
-		fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 && errno == ENOENT)
-			continue;
-		if (fd < 0)
-			return -errno;
-		while (flock(fd, LOCK_EX) < 0)
-			if (errno != EINTR)
-				break;
-		if (fstat(fd, &a) == 0 && stat(dir, &b) == 0 && a.st_ino == b.st_ino &&
-		    a.st_dev == b.st_dev)
-			return fd; /* else removed while we waited */
-		close(fd);
-	}
-	return -EAGAIN;
 }
 
 /* Pid that holds the lock on rendezvous file @fd, or 0 if nobody does. */
@@ -104,6 +67,17 @@ static void rdv_sweep(int dirfd)
 		close(dup_fd);
 }
 
+/* Maps the fault rules and has the helper thread told when they change. */
+static void rdv_faults(int dirfd)
+{
+	char path[128];
+	int n = snprintf(path, sizeof(path), "%s/" FAULT_FILE, fault_dir());
+
+	soft_fault_attach(dirfd);
+	if (n > 0 && (size_t)n < sizeof(path))
+		soft_watch_faults(path);
+}
+
 /* Creates and locks the file of @p under the first free LID.  Returns 0 or errno. */
 static int rdv_claim(struct soft_port *p, int dirfd)
 {
@@ -139,14 +113,15 @@ static int rdv_claim(struct soft_port *p, int dirfd)
  * which are set here.  Returns 0 or errno. */
 int soft_rdv_publish(struct soft_port *p)
 {
-	int dirfd = rdv_lock_dir(), rc;
+	int dirfd = fault_lock_dir(fault_dir()), rc;
 
 	if (dirfd < 0) {
-		fprintf(stderr, "softhca: cannot use %s: %s (set SOFTHCA_DIR)\n", rdv_dir(),
+		fprintf(stderr, "softhca: cannot use %s: %s (set SOFTHCA_DIR)\n", fault_dir(),
 			strerror(-dirfd));
 		return -dirfd;
 	}
 	rdv_sweep(dirfd);
+	rdv_faults(dirfd);
 	rc = rdv_claim(p, dirfd);
 	if (!rc) {
 		p->guid = 0x0254414700000000ull | ((soft_now() >> 10) & 0xffff) << 16 | p->lid;
@@ -155,7 +130,7 @@ int soft_rdv_publish(struct soft_port *p)
 		atomic_thread_fence(memory_order_release);
 		p->shm->magic = SOFT_MAGIC;
 	} else {
-		fprintf(stderr, "softhca: cannot create a port in %s: %s\n", rdv_dir(),
+		fprintf(stderr, "softhca: cannot create a port in %s: %s\n", fault_dir(),
 			strerror(rc));
 	}
 	close(dirfd);
@@ -165,7 +140,7 @@ int soft_rdv_publish(struct soft_port *p)
 /* Takes @p off the subnet; the default directory goes with its last port. */
 void soft_rdv_withdraw(struct soft_port *p)
 {
-	int dirfd = rdv_lock_dir();
+	int dirfd = fault_lock_dir(fault_dir());
 
 	atomic_store(&p->shm->closed, 1);
 	unlink(p->path);
@@ -173,8 +148,11 @@ void soft_rdv_withdraw(struct soft_port *p)
 	p->file = -1;
 	if (dirfd < 0)
 		return;
-	if (!strcmp(rdv_dir(), DEFAULT_DIR))
-		rmdir(DEFAULT_DIR);
+	if (soft_fault_none() && !fault_ports(dirfd)) {
+		unlinkat(dirfd, FAULT_FILE, 0);
+		if (!strcmp(fault_dir(), FAULT_DIR))
+			rmdir(FAULT_DIR);
+	}
 	close(dirfd);
 }
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "fault.h"
 #include "soft_shm.h"
 
 #define SOFT_MAX_CTX	 32u
@@ -44,6 +45,7 @@ enum soft_vendor_err {
 	SOFT_VE_PERMISSION, /* the kernel forbids reaching the peer's memory */
 	SOFT_VE_OPCODE,	    /* operation not supported on this QP */
 	SOFT_VE_ALIGN,	    /* atomic not on 8 bytes */
+	SOFT_VE_INJECTED,   /* a fault rule had it so */
 };
 
 /* A peer's memory file mapped here. */
@@ -108,12 +110,15 @@ struct soft_port {
 	pthread_mutex_t stall_lock; /* stalled */
 	struct soft_qp *stalled;    /* QPs with a send that waits */
 	_Atomic uint32_t nstalled;  /* how many */
+	struct soft_ctx *ctxs;	    /* open contexts; under lock */
+	bool down;		    /* PORT_ERR was the last event; helper thread only */
 };
 
 struct soft_ctx {
 	struct verbs_context v; /* must be first: what applications see is inside */
 	struct soft_port *port; /* shared by the contexts of one device */
 	uint32_t evq;		/* asynchronous events */
+	struct soft_ctx *next;	/* port's list */
 };
 
 struct soft_pd {
@@ -177,6 +182,7 @@ struct soft_wqe {
 	uint32_t rqpn;	    /* UD */
 	uint32_t qkey;	    /* UD */
 	uint32_t imm;	    /* network byte order */
+	uint64_t slow_ns;   /* faults: not to be executed before; 1: at once; 0: undecided */
 	uint32_t flags;	    /* enum ibv_send_flags */
 	uint32_t nsge;	    /* in the queue's scatter table */
 	uint32_t inl;	    /* inline bytes, in the queue's inline table */
@@ -185,7 +191,12 @@ struct soft_wqe {
 };
 
 /* What a send waits for. */
-enum soft_stall { SOFT_STALL_NONE, SOFT_STALL_RNR, SOFT_STALL_PATH };
+enum soft_stall {
+	SOFT_STALL_NONE,
+	SOFT_STALL_RNR,	 /* a receive request */
+	SOFT_STALL_PATH, /* the peer */
+	SOFT_STALL_SLOW, /* its time, as a fault rule has it */
+};
 
 struct soft_qp {
 	union {
@@ -308,6 +319,7 @@ int soft_watch_peer(struct soft_peer *peer);
 void soft_watch_forget(struct soft_peer *peer);
 void soft_watch_sync(void);
 void soft_watch_timer(uint64_t when_ns);
+void soft_watch_faults(const char *path);
 
 /* device.c */
 bool soft_is_dev(const struct ibv_device *dev);
@@ -487,5 +499,47 @@ struct soft_result soft_rdma(struct soft_qp *q, struct soft_peer *peer, struct s
 
 /* ud.c */
 struct soft_result soft_exec_ud(struct soft_qp *q, struct soft_wqe *w);
+void soft_ud_arrive(struct soft_qp *q, struct soft_peer *peer, struct soft_wqe *w,
+		    struct soft_vec *v, const struct ibv_grh *grh, uint32_t qkey);
+
+/* What faults make of a datagram. */
+enum soft_ud_fate {
+	SOFT_UD_PASS,  /* nothing */
+	SOFT_UD_LOST,  /* it does not arrive */
+	SOFT_UD_LATE,  /* it arrives later */
+	SOFT_UD_HELD,  /* it arrives behind the next one */
+	SOFT_UD_TWICE, /* it arrives, and again later */
+	SOFT_UD_FATAL, /* the queue pair is in error */
+};
+
+/* fault.c */
+extern struct fault_page *_Atomic soft_faults;
+extern struct fault_page soft_faults_own;
+void soft_fault_init(void);
+void soft_fault_attach(int dirfd);
+bool soft_fault_none(void);
+bool soft_fault_port_up(const struct shm_port *s);
+bool soft_fault_connected(struct soft_qp *q, struct soft_wqe *w, struct soft_peer *peer,
+			  struct soft_result *res);
+bool soft_fault_access(struct soft_qp *q, struct soft_wqe *w, struct soft_peer *peer);
+enum soft_ud_fate soft_fault_ud(struct soft_qp *q, struct soft_wqe *w, struct soft_peer *peer,
+				uint64_t *delay_ns);
+uint64_t soft_fault_tick(struct soft_port *p);
+
+/* Whether any fault rule exists. */
+static inline bool soft_fault_on(void)
+{
+	struct fault_page *pg = atomic_load_explicit(&soft_faults, memory_order_relaxed);
+
+	return soft_unlikely(atomic_load_explicit(&pg->n, memory_order_relaxed) |
+			     atomic_load_explicit(&soft_faults_own.n, memory_order_relaxed));
+}
+
+/* defer.c */
+void soft_defer(struct soft_qp *q, struct soft_wqe *w, struct soft_vec *v,
+		const struct ibv_grh *grh, uint32_t qkey, uint64_t when_ns, bool overtaken);
+void soft_defer_overtake(struct soft_port *p, uint32_t qpn);
+uint64_t soft_defer_progress(struct soft_port *p);
+void soft_defer_drop(struct soft_port *p);
 
 #endif

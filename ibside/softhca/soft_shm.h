@@ -20,7 +20,7 @@
 #include "softhca.h"
 
 #define SOFT_MAGIC	  0x5441474843413031ull /* "TAGHCA01" */
-#define SOFT_VERSION	  1u
+#define SOFT_VERSION	  2u
 #define SOFT_ARENA_SIZE	  (1ull << 30) /* virtual; pages exist once touched */
 #define SOFT_MAX_QP	  16384u
 #define SOFT_MAX_CQ	  8192u
@@ -29,7 +29,6 @@
 #define SOFT_MAX_EVQ	  1024u
 #define SOFT_MAX_BACKING  256u
 #define SOFT_STAGE_SLOTS  1024u
-#define SOFT_PINS	  1024u
 #define SOFT_PINS	  1024u
 #define SOFT_MAX_SGE	  16u
 #define SOFT_MAX_WR	  16384u
@@ -186,6 +185,8 @@ struct shm_port {
 	uint32_t lid;		      /* host byte order */
 	uint64_t guid;		      /* port GUID, host byte order */
 	uint64_t size;		      /* bytes of the arena */
+	uint32_t pid;		      /* process, for fault rules */
+	char proc[16];		      /* first 15 bytes of its program's name */
 	_Atomic uint32_t closed;      /* the port has left the subnet */
 	pthread_mutex_t atomic_lock;  /* robust; serialises atomics on unmapped memory */
 	_Atomic uint64_t stage_head;  /* staging slots given back: tag << 32 | index */

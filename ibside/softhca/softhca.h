@@ -17,7 +17,7 @@ struct softhca_counters {
 	uint64_t ud_bad_qp;	 /* UD messages dropped here: no such QP, or not ready */
 	uint64_t ud_bad_qkey;	 /* UD messages dropped here: Q_Key did not match */
 	uint64_t ud_too_long;	 /* UD messages dropped here: buffer shorter than message */
-	uint64_t ud_lost;	 /* UD messages this port dropped on request (SOFTHCA_UD_LOSS) */
+	uint64_t ud_lost;	 /* UD messages this port dropped on request (fault rules) */
 	uint64_t ud_unroutable;	 /* UD messages this port sent to an address nobody has */
 	uint64_t rnr;		 /* requests of this port that met an empty receive queue */
 	uint64_t bytes_mapped;	 /* payload bytes this port moved through shared mappings */
@@ -28,6 +28,7 @@ struct softhca_counters {
 	uint64_t peers_attached; /* ports of other processes attached */
 	uint64_t peers_died;	 /* attached ports whose process has ended */
 	uint64_t cq_overruns;	 /* completions that found their CQ of this port full */
+	uint64_t faults;	 /* times a fault rule acted on this port or what it sent */
 };
 
 /* True if @ctx belongs to the software HCA; reads only public fields of @ctx. */

@@ -28,7 +28,7 @@ static uint64_t stall_limit(const struct soft_qp *q, const struct soft_result *r
 {
 	if (r->stall == SOFT_STALL_RNR)
 		return q->attr.rnr_retry == 7 ? NEVER : q->attr.rnr_retry * rnr_ns(r->rnr_code);
-	if (!q->attr.timeout)
+	if (r->stall == SOFT_STALL_SLOW || !q->attr.timeout)
 		return NEVER;
 	return (4096ull << q->attr.timeout) * (q->attr.retry_cnt + 1u);
 }
@@ -69,7 +69,10 @@ bool soft_stall_start(struct soft_qp *q, struct soft_result *r)
 		r->why = rnr ? SOFT_VE_RNR : SOFT_VE_NO_PEER;
 		return true;
 	}
-	q->stall_next = now + (rnr ? rnr_ns(r->rnr_code) : PATH_INTERVAL_NS);
+	if (r->stall == SOFT_STALL_SLOW)
+		q->stall_next = q->wqe[q->sq_exec & q->sq_mask].slow_ns;
+	else
+		q->stall_next = now + (rnr ? rnr_ns(r->rnr_code) : PATH_INTERVAL_NS);
 	if (q->stall_next > q->stall_until)
 		q->stall_next = q->stall_until;
 	stall_list(q);

@@ -18,6 +18,7 @@ static const char *const names[] = {
 	NAME(ud_too_long),   NAME(ud_lost),	   NAME(ud_unroutable), NAME(rnr),
 	NAME(bytes_mapped),  NAME(bytes_syscall),  NAME(bytes_staged),	NAME(copy_ns),
 	NAME(access_errors), NAME(peers_attached), NAME(peers_died),	NAME(cq_overruns),
+	NAME(faults),
 #undef NAME
 };
 

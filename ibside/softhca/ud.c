@@ -1,40 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Unreliable datagrams (IBTA 9.8.3).  What cannot be delivered is dropped and counted; the sender
- * does not hear of it.  SOFTHCA_UD_LOSS=percent drops more, from a generator seeded by
- * SOFTHCA_SEED, so that a lossy run can be repeated.
+ * does not hear of it.  Fault rules lose, hold up and double more of them.
  */
 #include <arpa/inet.h>
-#include <stdlib.h>
 
 #include "soft.h"
-
-static pthread_once_t loss_once = PTHREAD_ONCE_INIT;
-static uint32_t loss_threshold;	    /* of 2^32; 0: no loss */
-static _Atomic uint64_t loss_state; /* splitmix64 */
-
-static void loss_init(void)
-{
-	const char *pct = getenv("SOFTHCA_UD_LOSS"), *seed = getenv("SOFTHCA_SEED");
-	double f = pct ? strtod(pct, NULL) / 100 : 0;
-
-	if (f > 0)
-		loss_threshold = f >= 1 ? UINT32_MAX : (uint32_t)(f * 4294967296.0);
-	atomic_store(&loss_state, seed ? strtoull(seed, NULL, 0) : soft_now());
-}
-
-static bool lose(void)
-{
-	uint64_t z;
-
-	pthread_once(&loss_once, loss_init);
-	if (soft_likely(!loss_threshold))
-		return false;
-	z = atomic_fetch_add(&loss_state, 0x9e3779b97f4a7c15ull) + 0x9e3779b97f4a7c15ull;
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-	return (uint32_t)(z >> 32) < loss_threshold;
-}
 
 static void grh_fill(struct ibv_grh *g, const struct soft_qp *q, const struct ibv_ah_attr *a,
 		     uint32_t len)
@@ -67,16 +38,52 @@ static bool ud_accepts(struct soft_peer *peer, struct shm_qp *dqp, const struct 
 	return true;
 }
 
+/* Datagram @w of @q, with payload @v, arrives at @peer. */
+void soft_ud_arrive(struct soft_qp *q, struct soft_peer *peer, struct soft_wqe *w,
+		    struct soft_vec *v, const struct ibv_grh *grh, uint32_t qkey)
+{
+	struct shm_qp *dqp = &peer->shm->qp[SOFT_QPN_IDX(w->rqpn)];
+
+	if (w->rqpn > 0xffffff ||
+	    atomic_load_explicit(&dqp->qpn, memory_order_acquire) != w->rqpn) {
+		soft_count(peer->shm, ud_bad_qp, 1);
+		return;
+	}
+	soft_lock(&dqp->lock);
+	if (ud_accepts(peer, dqp, w, qkey))
+		soft_deliver(q, peer, dqp, w, v, grh);
+	soft_unlock(&dqp->lock);
+}
+
+/* The same while fault rules exist.  Returns the status of the sender's completion. */
+static enum ibv_wc_status ud_faulty(struct soft_qp *q, struct soft_peer *peer, struct soft_wqe *w,
+				    struct soft_vec *v, const struct ibv_grh *grh, uint32_t qkey)
+{
+	uint64_t delay = 0;
+	enum soft_ud_fate fate = soft_fault_ud(q, w, peer, &delay);
+
+	if (fate == SOFT_UD_FATAL)
+		return IBV_WC_WR_FLUSH_ERR;
+	if (fate == SOFT_UD_LOST)
+		soft_count(q->port->shm, ud_lost, 1);
+	if (fate == SOFT_UD_LATE || fate == SOFT_UD_HELD || fate == SOFT_UD_TWICE)
+		soft_defer(q, w, v, grh, qkey, soft_now() + delay, fate == SOFT_UD_HELD);
+	if (fate == SOFT_UD_PASS || fate == SOFT_UD_TWICE) {
+		soft_ud_arrive(q, peer, w, v, grh, qkey);
+		soft_defer_overtake(q->port, q->qp.qp_num);
+	}
+	return IBV_WC_SUCCESS;
+}
+
 /* Sends datagram @w of @q.  The result is the sender's. */
 struct soft_result soft_exec_ud(struct soft_qp *q, struct soft_wqe *w)
 {
 	/* A Q_Key with the top bit set in the request means: the queue pair's own (10.2.5). */
 	uint32_t qkey = w->qkey & 0x80000000u ? q->shm->qkey : w->qkey;
+	struct ibv_grh grh, *g = NULL;
 	struct soft_result r = {0};
 	struct soft_peer *peer;
 	struct soft_vec v;
-	struct ibv_grh grh;
-	struct shm_qp *dqp;
 
 	if (soft_gather(q, w, 0, &v, &r))
 		return r;
@@ -86,26 +93,18 @@ struct soft_result soft_exec_ud(struct soft_qp *q, struct soft_wqe *w)
 		return r;
 	}
 	r.byte_len = (uint32_t)v.len;
-	if (lose()) {
-		soft_count(q->port->shm, ud_lost, 1);
-		return r;
-	}
 	peer = soft_ah_peer(q->port, w->ah);
 	if (!peer) {
 		soft_count(q->port->shm, ud_unroutable, 1);
 		return r;
 	}
-	dqp = &peer->shm->qp[SOFT_QPN_IDX(w->rqpn)];
-	if (w->rqpn > 0xffffff ||
-	    atomic_load_explicit(&dqp->qpn, memory_order_acquire) != w->rqpn) {
-		soft_count(peer->shm, ud_bad_qp, 1);
-		return r;
-	}
-	if (w->ah->attr.is_global)
+	if (w->ah->attr.is_global) {
 		grh_fill(&grh, q, &w->ah->attr, (uint32_t)v.len);
-	soft_lock(&dqp->lock);
-	if (ud_accepts(peer, dqp, w, qkey))
-		soft_deliver(q, peer, dqp, w, &v, w->ah->attr.is_global ? &grh : NULL);
-	soft_unlock(&dqp->lock);
+		g = &grh;
+	}
+	if (soft_fault_on())
+		r.status = ud_faulty(q, peer, w, &v, g, qkey);
+	else
+		soft_ud_arrive(q, peer, w, &v, g, qkey);
 	return r;
 }

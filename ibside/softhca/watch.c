@@ -8,18 +8,22 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "soft.h"
 
-enum { EV_STOP = 0, EV_TIMER = 1, EV_FIRST_PEER = 2 };
+#define NO_NOTIFY_MS 50 /* without inotify: how often fault rules are looked at */
+
+enum { EV_STOP = 0, EV_TIMER = 1, EV_FAULTS = 2, EV_FIRST_PEER = 3 };
 
 static pthread_mutex_t watch_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static pthread_mutex_t watch_run = PTHREAD_MUTEX_INITIALIZER; /* starting and ending it */
 static pthread_t watch_thread;
 static uint32_t watch_users; /* open contexts; under watch_run */
 static int watch_ep = -1, watch_stop = -1, watch_tfd = -1;
+static int watch_ino = -1;	     /* inotify on the file of fault rules */
 static struct soft_peer *watch_list; /* watched peers; under watch_lock */
 static uint64_t watch_next_id = EV_FIRST_PEER;
 static _Atomic uint64_t watch_when; /* when the timer is set to fire; 0: not set */
@@ -41,10 +45,21 @@ static void watch_death(uint64_t id)
 
 static void watch_progress(struct soft_port *p, void *arg)
 {
-	uint64_t *next = arg, n = soft_stall_progress(p, true);
+	const uint64_t when[] = {soft_stall_progress(p, true), soft_defer_progress(p),
+				 soft_fault_tick(p)};
+	uint64_t *next = arg;
 
-	if (n && (!*next || n < *next))
-		*next = n;
+	for (size_t i = 0; i < sizeof(when) / sizeof(when[0]); i++)
+		if (when[i] && (!*next || when[i] < *next))
+			*next = when[i];
+}
+
+static void watch_drain(int fd)
+{
+	char junk[4096];
+
+	while (read(fd, junk, sizeof(junk)) > 0)
+		;
 }
 
 static void *watch_main(void *arg)
@@ -53,7 +68,7 @@ static void *watch_main(void *arg)
 	for (;;) {
 		struct epoll_event ev[16];
 		uint64_t junk, next = 0;
-		int n = epoll_wait(watch_ep, ev, 16, -1);
+		int n = epoll_wait(watch_ep, ev, 16, watch_ino < 0 ? NO_NOTIFY_MS : -1);
 
 		for (int i = 0; i < n; i++) {
 			if (ev[i].data.u64 == EV_STOP)
@@ -62,6 +77,8 @@ static void *watch_main(void *arg)
 				atomic_store(&watch_when, 0);
 				if (read(watch_tfd, &junk, sizeof(junk)) < 0)
 					continue;
+			} else if (ev[i].data.u64 == EV_FAULTS) {
+				watch_drain(watch_ino);
 			} else {
 				watch_death(ev[i].data.u64);
 			}
@@ -84,7 +101,9 @@ static void watch_close(void)
 	close(watch_ep);
 	close(watch_stop);
 	close(watch_tfd);
-	watch_ep = watch_stop = watch_tfd = -1;
+	if (watch_ino >= 0)
+		close(watch_ino);
+	watch_ep = watch_stop = watch_tfd = watch_ino = -1;
 }
 
 /* Sets the descriptors up and starts the thread.  Returns 0 or errno. */
@@ -96,10 +115,13 @@ static int watch_open(void)
 	watch_ep = epoll_create1(EPOLL_CLOEXEC);
 	watch_stop = eventfd(0, EFD_CLOEXEC);
 	watch_tfd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	watch_ino = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	atomic_store(&watch_when, 0);
 	rc = watch_add(watch_stop, EV_STOP);
 	if (!rc)
 		rc = watch_add(watch_tfd, EV_TIMER);
+	if (!rc && watch_ino >= 0)
+		rc = watch_add(watch_ino, EV_FAULTS);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	if (!rc)
@@ -196,6 +218,13 @@ void soft_watch_sync(void)
 {
 	pthread_mutex_lock(&watch_lock);
 	pthread_mutex_unlock(&watch_lock);
+}
+
+/* Has the thread look at fault rules whenever file @path changes. */
+void soft_watch_faults(const char *path)
+{
+	if (watch_ino >= 0)
+		inotify_add_watch(watch_ino, path, IN_MODIFY);
 }
 
 /* Has the thread look at the stalled sends at @when_ns (monotonic) at the latest. */

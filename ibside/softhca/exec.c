@@ -61,22 +61,14 @@ static bool connected(const struct soft_qp *q, const struct shm_qp *dqp)
 	       (st == IBV_QPS_RTR || st == IBV_QPS_RTS || st == IBV_QPS_SQD);
 }
 
-static struct soft_result exec_connected(struct soft_qp *q, struct soft_wqe *w)
+/* Finds the peer of connected @q and does @w, with local list @local, there. */
+static struct soft_result exec_there(struct soft_qp *q, struct soft_wqe *w, struct soft_vec *local)
 {
 	const struct soft_result wait = {.stall = SOFT_STALL_PATH};
 	bool uc = q->qp.qp_type == IBV_QPT_UC;
 	struct soft_result r = ok;
-	struct soft_vec local;
 	struct shm_qp *dqp;
 
-	if (soft_gather(q, w,
-			w->opcode == IBV_WR_RDMA_READ || w->opcode >= IBV_WR_ATOMIC_CMP_AND_SWP
-				? IBV_ACCESS_LOCAL_WRITE
-				: 0,
-			&local, &r))
-		return r;
-	if (local.len > SOFT_MAX_MSG)
-		return fail(IBV_WC_LOC_LEN_ERR, SOFT_VE_LENGTH);
 	if (!q->peer)
 		q->peer = soft_peer_get(q->port, q->shm->dest_lid);
 	if (!q->peer || !soft_av_match(q->peer, &q->attr.ah_attr))
@@ -91,15 +83,33 @@ static struct soft_result exec_connected(struct soft_qp *q, struct soft_wqe *w)
 	soft_lock(&dqp->lock);
 	if (soft_likely(connected(q, dqp))) {
 		if (w->opcode == IBV_WR_SEND || w->opcode == IBV_WR_SEND_WITH_IMM)
-			r = soft_deliver(q, q->peer, dqp, w, &local, NULL);
+			r = soft_deliver(q, q->peer, dqp, w, local, NULL);
 		else
-			r = soft_rdma(q, q->peer, dqp, w, &local);
+			r = soft_rdma(q, q->peer, dqp, w, local);
 	} else if (!uc) {
 		r = wait;
 	}
 	soft_unlock(&dqp->lock);
-	if (uc)
-		r = ok; /* nobody tells the sender */
+	return uc ? ok : r; /* nobody tells the sender */
+}
+
+static struct soft_result exec_connected(struct soft_qp *q, struct soft_wqe *w)
+{
+	uint32_t access = w->opcode == IBV_WR_RDMA_READ || w->opcode >= IBV_WR_ATOMIC_CMP_AND_SWP
+				  ? IBV_ACCESS_LOCAL_WRITE
+				  : 0;
+	struct soft_result r = ok;
+	struct soft_vec local;
+
+	if (soft_gather(q, w, access, &local, &r))
+		return r;
+	if (local.len > SOFT_MAX_MSG)
+		return fail(IBV_WC_LOC_LEN_ERR, SOFT_VE_LENGTH);
+	if (soft_unlikely(soft_pcap_on))
+		soft_capture_request(q, w, &local);
+	r = exec_there(q, w, &local);
+	if (soft_unlikely(soft_pcap_on))
+		soft_capture_answer(q, w, &local, &r);
 	r.byte_len = (uint32_t)local.len;
 	return r;
 }

@@ -19,6 +19,7 @@ static struct fault_page no_faults; /* stands for a file that is not there */
 
 /* The subnet's rules. */
 struct fault_page *_Atomic soft_faults = &no_faults;
+static ino_t faults_ino; /* of the file mapped; changes under the lock of all ports */
 /* This process's own, from its environment. */
 struct fault_page soft_faults_own;
 
@@ -53,18 +54,27 @@ void soft_fault_init(void)
 /* Maps the rules of the subnet, whose directory is locked as @dirfd. */
 void soft_fault_attach(int dirfd)
 {
-	static ino_t mapped;
 	struct fault_page *pg = fault_map(dirfd, true);
 	struct stat st;
 
 	if (!pg)
 		return;
-	if (fstatat(dirfd, FAULT_FILE, &st, 0) == 0 && st.st_ino == mapped) {
+	if (fstatat(dirfd, FAULT_FILE, &st, 0) == 0 && st.st_ino == faults_ino) {
 		munmap(pg, sizeof(*pg));
 		return;
 	}
-	mapped = st.st_ino;
+	faults_ino = st.st_ino;
 	atomic_store(&soft_faults, pg); /* an old one stays mapped: somebody may look at it */
+}
+
+/* The last port has closed: nobody looks at the rules. */
+void soft_fault_detach(void)
+{
+	struct fault_page *pg = atomic_exchange(&soft_faults, &no_faults);
+
+	if (pg != &no_faults)
+		munmap(pg, sizeof(*pg));
+	faults_ino = 0;
 }
 
 /* Whether the file of the subnet holds no rule, so that it may go with the last port. */

@@ -48,12 +48,14 @@ static void ports_forked(void)
 	pthread_mutex_init(&ports_lock, NULL);
 	memset(ports, 0, sizeof(ports));
 	soft_watch_forked();
+	soft_pcap_forked();
 }
 
 static void ports_init(void)
 {
 	soft_stats_init();
 	soft_fault_init();
+	soft_pcap_init();
 	pthread_atfork(NULL, NULL, ports_forked);
 #ifdef PR_SET_PTRACER
 	/* Under Yama's restricted mode, peers of the same user may still reach this memory. */
@@ -169,6 +171,14 @@ int soft_port_get(uint32_t dev, struct soft_port **out)
 	return rc;
 }
 
+static bool ports_any(void)
+{
+	for (uint32_t i = 0; i < SOFT_MAX_DEVICES; i++)
+		if (ports[i])
+			return true;
+	return false;
+}
+
 /* Drops one count of @p; the last one closes it. */
 void soft_port_put(struct soft_port *p)
 {
@@ -180,6 +190,8 @@ void soft_port_put(struct soft_port *p)
 		soft_stats_print(p);
 		soft_rdv_withdraw(p);
 		ports[p->dev] = NULL;
+		if (!ports_any())
+			soft_fault_detach();
 	}
 	pthread_mutex_unlock(&ports_lock);
 	if (last) {

@@ -133,6 +133,7 @@ static int wqe_build(struct soft_qp *q, const struct ibv_send_wr *wr, uint32_t s
 	w->inl = 0;
 	w->nsge = 0;
 	w->slow_ns = 0;
+	w->captured = SOFT_CAP_NONE;
 	if (q->qp.qp_type == IBV_QPT_UD) {
 		if (!wr->wr.ud.ah)
 			return EINVAL;

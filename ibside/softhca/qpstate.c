@@ -129,6 +129,13 @@ int soft_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int mask)
 	} else {
 		soft_lock(&q->shm->lock);
 		attr_apply(q, attr, mask);
+		if (mask & IBV_QP_SQ_PSN)
+			q->cap_psn = attr->sq_psn & 0xffffff;
+		if (to == IBV_QPS_RTR && from != to)
+			q->cap_msn = 0;
+		if (soft_unlikely(soft_pcap_cm) && to == IBV_QPS_RTR && from != to &&
+		    qp->qp_type == IBV_QPT_RC)
+			soft_capture_connect(q);
 		soft_qp_set_state(q->port->self, q->shm, to);
 		soft_unlock(&q->shm->lock);
 	}

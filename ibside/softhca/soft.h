@@ -183,11 +183,20 @@ struct soft_wqe {
 	uint32_t qkey;	    /* UD */
 	uint32_t imm;	    /* network byte order */
 	uint64_t slow_ns;   /* faults: not to be executed before; 1: at once; 0: undecided */
+	uint32_t psn;	    /* captures: of its first packet */
 	uint32_t flags;	    /* enum ibv_send_flags */
 	uint32_t nsge;	    /* in the queue's scatter table */
 	uint32_t inl;	    /* inline bytes, in the queue's inline table */
 	uint16_t opcode;    /* enum ibv_wr_opcode */
 	uint8_t bad;	    /* status to fail with, found when it was built */
+	uint8_t captured;   /* enum soft_captured */
+};
+
+/* What captures have of a request. */
+enum soft_captured {
+	SOFT_CAP_NONE,
+	SOFT_CAP_SENT,	 /* its first packets */
+	SOFT_CAP_WAITED, /* and the reason why it waits */
 };
 
 /* What a send waits for. */
@@ -224,6 +233,8 @@ struct soft_qp {
 	_Atomic uint32_t sq_done;   /* slots given back by polled completions */
 	uint32_t wr_first;	    /* ibv_wr_*: sq_prod at ibv_wr_start() */
 	int wr_err;		    /* ibv_wr_*: first error */
+	uint32_t cap_psn;	    /* captures: of the next packet sent */
+	uint32_t cap_msn;	    /* captures: messages the peer has answered */
 	struct soft_peer *peer;	    /* RC, UC: counted, or NULL */
 	_Atomic uint32_t stall;	    /* enum soft_stall: why sq_exec does not move */
 	uint64_t stall_until;	    /* ns: gives up then */
@@ -517,6 +528,7 @@ extern struct fault_page *_Atomic soft_faults;
 extern struct fault_page soft_faults_own;
 void soft_fault_init(void);
 void soft_fault_attach(int dirfd);
+void soft_fault_detach(void);
 bool soft_fault_none(void);
 bool soft_fault_port_up(const struct shm_port *s);
 bool soft_fault_connected(struct soft_qp *q, struct soft_wqe *w, struct soft_peer *peer,
@@ -534,6 +546,21 @@ static inline bool soft_fault_on(void)
 	return soft_unlikely(atomic_load_explicit(&pg->n, memory_order_relaxed) |
 			     atomic_load_explicit(&soft_faults_own.n, memory_order_relaxed));
 }
+
+/* pcap.c */
+extern bool soft_pcap_on, soft_pcap_cm;
+void soft_pcap_init(void);
+void soft_pcap_forked(void);
+
+/* capture.c */
+void soft_capture_request(struct soft_qp *q, struct soft_wqe *w, const struct soft_vec *v);
+void soft_capture_answer(struct soft_qp *q, struct soft_wqe *w, const struct soft_vec *v,
+			 const struct soft_result *r);
+void soft_capture_datagram(struct soft_qp *q, const struct soft_wqe *w, const struct soft_vec *v,
+			   const struct ibv_grh *grh, uint32_t qkey);
+
+/* capture_cm.c */
+void soft_capture_connect(const struct soft_qp *q);
 
 /* defer.c */
 void soft_defer(struct soft_qp *q, struct soft_wqe *w, struct soft_vec *v,

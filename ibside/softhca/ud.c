@@ -93,14 +93,16 @@ struct soft_result soft_exec_ud(struct soft_qp *q, struct soft_wqe *w)
 		return r;
 	}
 	r.byte_len = (uint32_t)v.len;
+	if (w->ah->attr.is_global) {
+		grh_fill(&grh, q, &w->ah->attr, (uint32_t)v.len);
+		g = &grh;
+	}
+	if (soft_unlikely(soft_pcap_on))
+		soft_capture_datagram(q, w, &v, g, qkey);
 	peer = soft_ah_peer(q->port, w->ah);
 	if (!peer) {
 		soft_count(q->port->shm, ud_unroutable, 1);
 		return r;
-	}
-	if (w->ah->attr.is_global) {
-		grh_fill(&grh, q, &w->ah->attr, (uint32_t)v.len);
-		g = &grh;
 	}
 	if (soft_fault_on())
 		r.status = ud_faulty(q, peer, w, &v, g, qkey);

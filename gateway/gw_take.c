@@ -186,6 +186,10 @@ static enum ib_reason check(struct take *t)
 	if (!h->link[w->index].up)
 		return IB_R_SHUTDOWN;
 	r = check_policy(t);
+	memcpy(&key, &t->flow, sizeof(key));
+	/* First, so that a request that comes twice is not taken for one that lies about slots. */
+	if (!r && corr_accel_by_flow(w->accel->map, &key))
+		r = IB_R_EXISTS;
 	if (!r)
 		r = check_slot(t);
 	if (!r && (be32toh(t->m->mss) < GW_MSS_MIN ||
@@ -197,8 +201,7 @@ static enum ib_reason check(struct take *t)
 		return r;
 	read_options(t);
 	read_positions(t);
-	memcpy(&key, &t->flow, sizeof(key));
-	return corr_accel_by_flow(w->accel->map, &key) ? IB_R_EXISTS : IB_R_NONE;
+	return IB_R_NONE;
 }
 
 /* Fills in a new connection. */

@@ -162,6 +162,7 @@ static int p_ended(struct sock_conn *c, int fd)
 static size_t rx_some(struct sock_conn *c, int fd, const struct iovec *iov, size_t want,
 		      size_t done, int flags, bool force)
 {
+	bool taken = false;
 	size_t n, got = 0;
 
 	for (;;) {
@@ -180,11 +181,13 @@ static size_t rx_some(struct sock_conn *c, int fd, const struct iovec *iov, size
 		if (!unsignal(c, fd, force && !got))
 			break;
 		force = false;
-		if (done + got == want) {
-			sock_kick(c);
+		taken = true;
+		if (done + got == want)
 			break;
-		}
 	}
+	/* What is left has no readiness byte, and what announced it may be long over. */
+	if (taken && sock_rx_avail(c))
+		sock_kick(c);
 	return got;
 }
 
@@ -248,7 +251,7 @@ ssize_t sock_rx_take(struct sock_conn *c, int fd, size_t max, int flags,
 		     ssize_t (*take)(const void *p, size_t n, void *ctx), void *ctx)
 {
 	uint32_t size = c->arena->rx_size;
-	bool force = false;
+	bool force = false, taken = false;
 	size_t n, off;
 	ssize_t got;
 	int r;
@@ -266,14 +269,16 @@ ssize_t sock_rx_take(struct sock_conn *c, int fd, size_t max, int flags,
 			got = take(c->rx + off, n, ctx);
 			if (got > 0)
 				consume(c, got);
-			if (got > 0 && !sock_rx_avail(c) && unsignal(c, fd, false))
+			if (got > 0 && !sock_rx_avail(c))
+				taken |= unsignal(c, fd, false);
+			if (taken && sock_rx_avail(c))
 				sock_kick(c);
 			pthread_mutex_unlock(&c->meta->rx_lock);
 			if (sock_rx_avail(c))
 				sock_epoll_again(c, fd);
 			return got;
 		}
-		unsignal(c, fd, force);
+		taken |= unsignal(c, fd, force);
 		r = rx_end(c, false);
 		pthread_mutex_unlock(&c->meta->rx_lock);
 		if (r == 1 && !sock_rx_avail(c))

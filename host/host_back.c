@@ -103,6 +103,7 @@ static void finish(struct host_conn *c)
 		inject_ring(c, c->last.ooo[i].start, c->last.ooo[i].end);
 	host_conn_ctl(c, IB_MID_BACK_ACK, c->why);
 	c->worker = NULL;
+	host_conn_unlink(c);
 	host_conn_set_state(c, HOST_S_PUMP);
 	c->p_tx_acked = c->last.tx_acked;
 	c->p_rx_prod = c->last.rx_prod;
@@ -144,7 +145,8 @@ void host_back_start(struct host_conn *c, enum ib_reason why, bool failed)
 		host_back_reset(c);
 		return;
 	}
-	host_conn_unlink(c);
+	if (failed) /* else it keeps its token until BACK_ACK: a second DISCONN comes too early */
+		host_conn_unlink(c);
 	host_conn_set_state(c, HOST_S_BACK);
 	host_back_timer(c);
 }

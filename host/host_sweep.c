@@ -20,6 +20,8 @@ void host_conn_gateway_lost(struct host *h, struct host_gw *g)
 			host_takeover_thaw(c, IB_R_QP_ERROR, true);
 		else if (c->state == HOST_S_ACCEL)
 			host_back_start(c, IB_R_QP_ERROR, true);
+		else /* its token means nothing to the next attachment */
+			host_conn_unlink(c);
 	}
 }
 

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "host/host_daemon.h"
+#include "ibside/ib_set_impl.h"
 #include "tests/unit/host/netns.h"
 
 #define TX (64u << 10)
@@ -342,6 +343,49 @@ static void reset_by_the_client_while_pumped(void **state)
 	rig_free(r);
 }
 
+/* BACK_ACK sends the client's frames here: not before the kernel stands still and the map is made.
+ */
+static void disconn_twice_is_answered_once(void **state)
+{
+	struct ib_ctl m = {.token = htobe32(7), .reason = htobe16(IB_R_CLOSE)};
+	struct rig *r = rig_new();
+	struct host_worker *w = &r->h.gw[0].worker[0];
+	static const struct host_conf_gw conf = {.name = "gw"};
+	static struct ib_set_impl impl; /* what is sent waits there */
+	uint32_t one;
+	char buf[4096] = {0};
+
+	r->h.gw[0].h = &r->h;
+	r->h.gw[0].conf = &conf;
+	r->h.gw[0].state = HOST_G_UP;
+	w->gw = &r->h.gw[0];
+	w->open = true;
+	w->set.impl = &impl;
+	assert_int_equal(ib_msgq_open(&impl.queue), 0);
+	r->c->worker = w;
+	r->flow.state = HOST_F_COMMITTED;
+	host_conn_link(r->c, 7);
+	while (send(r->c->kfd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+	host_conn_msg(w, IB_MID_DISCONN, &m, 1);
+	host_conn_msg(w, IB_MID_DISCONN, &m, 1);
+	assert_int_equal(r->c->state, HOST_S_BACK);
+	assert_int_equal(r->flow.state, HOST_F_COMMITTED);
+	assert_int_equal(ib_set_waiting(&w->set), 0);
+	while (host_freeze_outq(r->c->kfd) > 0)
+		recv(r->cli, buf, sizeof(buf), MSG_DONTWAIT);
+	host_back_timer(r->c);
+	assert_int_equal(r->c->state, HOST_S_PUMP);
+	assert_int_equal(r->flow.state, HOST_F_MAPPED);
+	one = ib_set_waiting(&w->set);
+	assert_true(one > 0);
+	/* Now nothing holds it back. */
+	host_conn_msg(w, IB_MID_DISCONN, &m, 1);
+	assert_int_equal(ib_set_waiting(&w->set), 2 * one);
+	ib_msgq_close(&impl.queue);
+	rig_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +400,7 @@ int main(void)
 		cmocka_unit_test(pump_closes_when_drained),
 		cmocka_unit_test(unread_bytes_at_close_reset),
 		cmocka_unit_test(reset_by_the_client_while_pumped),
+		cmocka_unit_test(disconn_twice_is_answered_once),
 	};
 
 	netns_enter();

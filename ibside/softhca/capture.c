@@ -17,6 +17,7 @@
 #define NAK_OPERATION  0x63u
 #define BTH_SOLICITED  0x80u
 #define BTH_ACK_REQ    0x80u
+#define BLOT	       0xee /* as a type of message: reserved */
 
 /* Where the payload of the next packet starts. */
 struct cursor {
@@ -38,6 +39,15 @@ static void take(struct cursor *c, struct pkt *p, uint32_t n)
 			c->off = 0;
 		}
 	}
+}
+
+/* @n bytes of payload.  If it is placed by RDMA, so that it is not a message, and a dissector has
+ * been told by capture_cm.c to expect messages, it is blotted out. */
+static void put_payload(struct pkt *p, struct cursor *c, uint32_t n, bool placed)
+{
+	take(c, p, n);
+	if (placed && soft_pcap_cm)
+		memset(p->b + p->n - n, BLOT, n);
 }
 
 static uint32_t path_mtu(const struct soft_qp *q)
@@ -142,7 +152,7 @@ static void put_message(struct soft_qp *q, const struct soft_wqe *w, const struc
 			put_reth(&p, w, v->len);
 		if (last && has_imm(w->opcode))
 			pkt_put(&p, ntohl(w->imm), 4);
-		take(&c, &p, take_now);
+		put_payload(&p, &c, take_now, base);
 		left -= take_now;
 		pkt_end(&p);
 	}
@@ -196,7 +206,7 @@ static void put_read_answer(struct soft_qp *q, const struct soft_wqe *w, const s
 			  w->psn + i);
 		if (first || last)
 			put_aeth(&p, ACK_NO_CREDITS, q->cap_msn);
-		take(&c, &p, take_now);
+		put_payload(&p, &c, take_now, true);
 		left -= take_now;
 		pkt_end(&p);
 	}

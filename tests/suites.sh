@@ -5,7 +5,7 @@
 # the sum. A suite's output is shown only when it fails.
 ASAN_BUILD=$TOP/build-asan
 RESULTS=$BUILD/results
-SUITES="style unit unit-asan config softhca tagsock lab lab-asan fuzz vm"
+SUITES="style unit unit-asan config softhca tagsock lab fabric-faults lab-asan fuzz vm"
 
 suite_style() { run_pytest style tests/style; }
 suite_unit() { run_meson unit "$BUILD"; }
@@ -14,6 +14,7 @@ suite_softhca() { run_pytest softhca tests/lab/test_softhca.py; }
 suite_tagsock() { run_pytest tagsock tests/lab/test_tagsock.py; }
 suite_config() { run_pytest config tests/lab/test_config.py; }
 suite_lab() { run_pytest lab tests/lab -m 'not own_suite'; }
+suite_fabric_faults() { run_pytest fabric-faults tests/lab/test_fabric_faults.py; }
 suite_lab_asan() { TAG_DAEMONS=$ASAN_BUILD run_pytest lab-asan tests/lab -m 'asan'; }
 suite_vm() {
 	# shellcheck disable=SC2086

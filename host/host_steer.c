@@ -85,8 +85,8 @@ void host_steer_kernel(struct host *h, struct host_nbuf *b, uint32_t len)
 		host_native_send(h, b, len, steer_worker(h, f), 0);
 		return;
 	case HOST_F_FROZEN:
-		if (f->conn->drained ||
-		    (s.len && host_seq_lt(f->conn->fz.snd_nxt, s.seq + s.len))) {
+		/* In repair mode the kernel may advance SND.NXT without sending: its ACKs tell. */
+		if (f->conn->drained || host_seq_lt(f->conn->fz.snd_nxt, s.seq + s.len)) {
 			host_takeover_keep(f->conn, false, frame, len);
 			host_native_put(&h->native, b);
 		} else {

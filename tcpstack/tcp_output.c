@@ -52,7 +52,7 @@ static void sent_new(struct tcp_conn *c, uint32_t seq, uint32_t len, bool fin, u
 	tcp_payload_trim(c);
 	if (fin)
 		tcp_fin_out(c);
-	tcp_timer_missing(c, now);
+	tcp_timer_grown(c, now);
 }
 
 int tcp_emit_run(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, bool retx,

@@ -157,6 +157,11 @@ uint32_t tcp_rto(const struct tcp_conn *c); /* microseconds, backed off */
 void tcp_timer_set(struct tcp_conn *c, enum tcp_timer_kind kind, uint64_t at);
 void tcp_timer_rearm(struct tcp_conn *c, uint64_t now);	  /* what the sender waits for now */
 void tcp_timer_missing(struct tcp_conn *c, uint64_t now); /* the same, if none is armed */
+/*
+ * New payload left, RFC 8985 section 7.2: what the timer was set for may have been too little for a
+ * probe, as a single segment is, whose ACK the client may delay. The timer only comes forward.
+ */
+void tcp_timer_grown(struct tcp_conn *c, uint64_t now);
 
 /* tcp_rto.c, tcp_tlp.c, tcp_persist.c */
 void tcp_rto_fire(struct tcp_conn *c, uint64_t now);

@@ -59,6 +59,18 @@ void tcp_timer_missing(struct tcp_conn *c, uint64_t now)
 		tcp_timer_rearm(c, now);
 }
 
+void tcp_timer_grown(struct tcp_conn *c, uint64_t now)
+{
+	uint32_t pto;
+
+	tcp_timer_missing(c, now);
+	if (c->timer != TCP_T_RTO || c->tlp_due)
+		return;
+	pto = tcp_tlp_pto(c);
+	if (pto && now + pto < c->t_snd)
+		tcp_timer_set(c, TCP_T_TLP, now + pto);
+}
+
 void tcp_sent(struct tcp_conn *c, uint32_t seq, uint32_t len, uint64_t now)
 {
 	if (c->state == TCP_S_CLOSED)

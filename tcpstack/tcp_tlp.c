@@ -4,10 +4,15 @@
  *
  * When the end of a flight stays unanswered for two round trips, a segment is
  * sent that makes the client report what it has: new payload if there is any,
- * else the last segment again. The timeout has a floor of a quarter of the
- * smallest RTO, so that a client slow to run is not probed.
+ * else the last segment again. On a fast network two round trips are over
+ * before a busy client has got its processor, so there is slack beyond them:
+ * the variation seen, and at least two ticks of a slow clock (as in Linux, which
+ * adds two of its own). A single segment gets the time of a delayed ACK instead,
+ * as section 7.2 says.
  */
 #include "tcpstack/tcp_priv.h"
+
+#define TLP_SLACK_US 20000u /* beyond two round trips, at least */
 
 uint32_t tcp_tlp_pto(const struct tcp_conn *c)
 {
@@ -19,8 +24,8 @@ uint32_t tcp_tlp_pto(const struct tcp_conn *c)
 		return 0; /* the client shrank its window */
 	if (tcp_flight(c) <= tcp_eff_mss(c))
 		pto += c->cfg->rto_min_us; /* the client may delay this ACK */
-	if (pto < c->cfg->rto_min_us / 4)
-		pto = c->cfg->rto_min_us / 4;
+	else
+		pto += tcp_max(TLP_SLACK_US, c->rttvar_us);
 	return pto < tcp_rto(c) ? (uint32_t)pto : 0;
 }
 

@@ -54,9 +54,7 @@ static void parse_time(struct pd_cur *k, struct pd_event *e)
 		if (e->hi < e->lo)
 			pd_die(k->file, k->line, "range ends before it begins");
 	} else if (pd_accept(k, "...")) {
-		e->blocks = true;
-		if (pd_accept(k, "+") != rel)
-			pd_die(k->file, k->line, "both times of a call are relative, or none");
+		e->blocks = true; /* the end counts from where the start does */
 		e->end = pd_seconds(k);
 	}
 }

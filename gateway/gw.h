@@ -52,7 +52,7 @@
 #define GW_NAMELEN	64
 #define GW_BURST	32
 #define GW_UD_SQ	1024u /* native SENDs in flight of a worker */
-#define GW_UD_RQ	1024u /* native receive buffers of a worker */
+#define GW_UD_RQ	4096u /* native receive buffers of a worker, half of its mbufs at most */
 #define GW_RC_SQ	128u  /* SENDs of a native RC queue pair in flight */
 #define GW_RC_RQ	64u   /* receive buffers of one */
 #define GW_SET_SQ	512u  /* work requests of each queue pair of a link */

@@ -6,6 +6,9 @@
  * A receive buffer begins IB_GRH_LEN + 4 bytes before the place where an mbuf's data usually
  * starts, so that the frame begins there. The source queue pair names the host (IBA-to-TCP native
  * map); what the frame says of itself must agree with it.
+ *
+ * A host's kernel sends bursts of a whole congestion window, and nothing tells a sender of
+ * datagrams that its receiver has no buffer left. So there are many, and running out is counted.
  */
 #include <errno.h>
 #include <string.h>
@@ -154,6 +157,9 @@ void gw_native_refill(struct gw_worker *w)
 {
 	uint32_t len = rte_pktmbuf_data_room_size(w->pool) - GW_RX_OFF;
 
+	/* Datagrams that found no buffer are lost without a trace: this is the only hint. */
+	if (w->ud.rq_head == w->ud.rq_tail && w->ud.rq_head && !w->ud.dead)
+		w->stats.native_rx_exhausted++;
 	if (w->rc_hungry)
 		gw_native_rc_feed(w);
 	while (w->ud.rq_head - w->ud.rq_tail < w->ud.rq_depth && !w->ud.dead) {
@@ -173,8 +179,9 @@ void gw_native_refill(struct gw_worker *w)
 int gw_native_open(struct gw_worker *w)
 {
 	uint32_t max = (uint32_t)w->gw->dev.attr.max_qp_wr - 1;
+	uint32_t bufs = RTE_MIN(GW_UD_RQ, w->gw->cfg->mbufs / 2);
 	int rc = ib_qp_open(&w->ud, &w->gw->dev, &w->cq, IBV_QPT_UD, RTE_MIN(GW_UD_SQ, max),
-			    RTE_MIN(GW_UD_RQ, max), &gw_native_qp_ops, w);
+			    RTE_MIN(bufs, max), &gw_native_qp_ops, w);
 
 	if (rc == 0)
 		gw_native_refill(w);

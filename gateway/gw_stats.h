@@ -22,6 +22,7 @@
 	_(native_bytes_to_fabric)  \
 	_(native_bytes_to_lan)     \
 	_(native_hairpins)         \
+	_(native_rx_exhausted)     \
 	_(bounced_frames)          \
 	_(arp_replies)             \
 	_(nd_replies)              \

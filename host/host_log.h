@@ -58,6 +58,7 @@ void host_show(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 	_(DROP_PARSE, "drop_bad_frame")             \
 	_(DROP_TOO_LONG, "drop_too_long")           \
 	_(DROP_TAP, "drop_tap_write")               \
+	_(DROP_TAP_FULL, "drop_tap_full")           \
 	_(DROP_SEND, "drop_send_failed")            \
 	_(DROP_KEPT_FULL, "drop_kept_full")         \
 	_(DROP_MAP, "drop_map_bad")                 \

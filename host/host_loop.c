@@ -98,6 +98,7 @@ static void loop_age(struct ev_loop *loop, ev_timer *w, int revents)
 
 	host_flows_age(&h->flows, host_now(h));
 	host_conn_age(h);
+	h->count.v[HOST_C_DROP_TAP_FULL] = host_tap_dropped(&h->conf) - h->tap.dropped0;
 }
 
 /* One connection, with everything that decides who waits for whom. */

@@ -13,10 +13,11 @@
 
 /** The open TAP. */
 struct host_tap {
-	int fd;		/* non-blocking, one frame per read and write */
-	int ifindex;	/* of the interface */
-	uint8_t mac[6]; /* of the interface */
-	ev_io io;	/* readable: the kernel has frames for us */
+	int fd;		   /* non-blocking, one frame per read and write */
+	int ifindex;	   /* of the interface */
+	uint8_t mac[6];	   /* of the interface */
+	uint64_t dropped0; /* host_tap_dropped() when it was opened */
+	ev_io io;	   /* readable: the kernel has frames for us */
 };
 
 /**
@@ -24,6 +25,8 @@ struct host_tap {
  * up. On failure err gets a sentence. 0 or errno.
  */
 int host_tap_open(struct host_tap *t, const struct host_conf *c, char *err, size_t room);
+/** Frames of the kernel that found the TAP's queue full, ever; 0 when it cannot be told. */
+uint64_t host_tap_dropped(const struct host_conf *c);
 /** Closes; the interface stays (it is persistent). */
 void host_tap_close(struct host_tap *t);
 

@@ -3,7 +3,8 @@
 #
 #   transfer   bulk download: one and 16 connections; CPU seconds per GB of the server, the
 #              gateway and the whole machine; accelerated, native through the gateway, plain kernel
-BENCHES="transfer"
+#   fabric     the software HCA alone: RDMA READ by perftest against the raw copy
+BENCHES="transfer fabric"
 
 bench() {
 	local list=${*:-$BENCHES} b

@@ -12,6 +12,7 @@ from conftest import LAB, sha256, wait_for
 from test_wire import Capture
 
 MB = 1 << 20
+LAB_TAP_DROPS = "/sys/class/net/tag0/statistics/tx_dropped"
 pytestmark = pytest.mark.own_suite
 
 
@@ -111,6 +112,24 @@ def drops(lab):
             [line for line in kernel if any(n in line for n in names) and " 0 " not in line])
 
 
+def host_log(lab, host=1):
+    return (LAB / f"taghostd{host}.log").read_text()
+
+
+def losses(lab, host=1):
+    """How often a host gave its attachment up."""
+    return host_log(lab, host).count("gateway gw1: lost:")
+
+
+def counters(lab):
+    """Counters of taghostd."""
+    begin = len(host_log(lab))
+    os.kill(lab.pid("taghostd1"), signal.SIGUSR1)
+    wait_for(lambda: " programs " in host_log(lab)[begin:], what="counters")
+    words = [line.split() for line in host_log(lab)[begin:].splitlines() if " counter " in line]
+    return {w[2]: int(w[3]) for w in words}
+
+
 def accelerated(lab):
     return [c for c in lab.conns() if c["mode"] == "accelerated"]
 
@@ -131,18 +150,62 @@ def traffic(lab, www, tmp_path):
     return Traffic(lab, www, tmp_path)
 
 
+# A server that thinks before it answers: the takeover is asked for at a time of our choosing.
+SLOW = r"""
+import http.server, time
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        time.sleep(0.5)
+        super().do_GET()
+http.server.ThreadingHTTPServer(("", 8081), Handler).serve_forever()
+"""
+
+
 def test_gateway_stands_still_during_takeovers(lab, traffic):
     """Requests stay unanswered, and so do their CANCELs: the host gives the attachment up."""
-    for _ in range(3):
-        live = traffic.start()
-        pid = lab.pid("tagd")
+    lab.start("server1", "tagrun", "python3", "-c", SLOW, cwd=traffic.path.parent)
+    wait_for(lambda: lab.run("client", "curl", "-s", "-m2", f"{traffic.url}:8081/index.html",
+                             check=False).stdout == "ok\n", 15, what="http.server")
+    pid = lab.pid("tagd")
+    for turn in range(3):
+        live = traffic.start(2, 2)
+        for i in range(3):
+            target = traffic.tmp / f"slow-{turn}-{i}"
+            live.append(Transfer(lab, traffic.path, target,
+                                 ["-o", target, f"{traffic.url}:8081/file"], "8M"))
+        time.sleep(0.3)
         os.kill(pid, signal.SIGSTOP)
         try:
-            live += [traffic.download(), traffic.upload()]  # their SYNs wait in the NIC
-            time.sleep(0.9)
+            time.sleep(1.2)
         finally:
             os.kill(pid, signal.SIGCONT)
         finish(lab, live)
+    assert losses(lab) >= 1
+    assert "a cancelled request was not acknowledged" in host_log(lab)
+    traffic.again()
+    traffic.clean()
+
+
+def test_hand_back_of_many_at_once(lab, traffic):
+    """Kernels begin to send a window each at the same moment: what gets lost is counted."""
+    lab.run("client", "sysctl", "-qw", "net.ipv4.tcp_rmem=4096 131072 6291456")
+    dropped = LAB_TAP_DROPS
+    before, tap = lab.stats(), int(lab.run("server1", "cat", dropped).stdout)
+    sent = counters(lab).get("native_frames_to_fabric", 0)
+    live = [traffic.download("20M") for _ in range(6)]
+    time.sleep(0.1)
+    for conn in accelerated(lab):
+        lab.run("gw", "tagctl", "conn", "decelerate", conn["client"], check=False)
+    finish(lab, live, 30)
+    lab.quiet()
+    after, now = lab.stats(), counters(lab)
+    came = after["native_frames_to_lan"] - before["native_frames_to_lan"]
+    lost = now["native_frames_to_fabric"] - sent - came
+    exhausted = after["native_rx_exhausted"] - before["native_rx_exhausted"]
+    assert lost <= 50 or exhausted, (lost, came, drops(lab))
+    time.sleep(1.1)  # it looks once a second
+    tap = int(lab.run("server1", "cat", dropped).stdout) - tap
+    assert counters(lab).get("drop_tap_full", 0) == tap
     traffic.again()
     traffic.clean()
 
@@ -157,7 +220,11 @@ class Fault:
         self.lab.run("gw", "softhca-fault", "add", *words)
 
     def clear(self):
+        """Ends all faults; each must have struck."""
+        rules = self.lab.run("gw", "softhca-fault", "list").stdout.splitlines()
         self.lab.run("gw", "softhca-fault", "clear")
+        missed = [rule for rule in rules if "hits=0" in rule.split()]
+        assert not [rule for rule in missed if not rule.startswith("port-")], missed
 
 
 @pytest.fixture
@@ -177,11 +244,6 @@ SET_FAULTS = {
     "qp-fatal-gateway": ("qp-fatal", "proc=tagd", "type=rc"),
     "qp-fatal-host": ("qp-fatal", "proc=taghostd", "type=rc"),
 }
-
-
-def losses(lab, host=1):
-    """How often a host gave its attachment up."""
-    return (LAB / f"taghostd{host}.log").read_text().count("gateway gw1: lost:")
 
 
 @pytest.mark.parametrize("name", SET_FAULTS)
@@ -216,6 +278,7 @@ def test_receiver_never_ready(lab, traffic, fault):
     fault.add("rnr", "proc=tagd", "type=rc", "count=1")
     wait_for(lambda: losses(lab) > before, 15, what="the set is given up")
     finish(lab, live)
+    fault.clear()
     traffic.again()
     traffic.clean()
 

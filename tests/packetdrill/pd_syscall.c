@@ -131,7 +131,11 @@ static int64_t do_read(const struct call *k)
 		s->events[TCP_E_TIMEOUT]++;
 		return -ETIMEDOUT;
 	}
-	return s->c.fin_placed || s->c.state == TCP_S_CLOSED ? 0 : -EAGAIN;
+	if (s->c.fin_placed || s->c.state == TCP_S_CLOSED)
+		return 0;
+	if (!s->nonblock && !(k->c->n == 4 && arg(k, 3) & MSG_DONTWAIT))
+		pd_die(k->file, k->line, "runtime error in %s call: it blocks", k->c->name);
+	return -EAGAIN;
 }
 
 static int64_t do_shutdown(const struct call *k)

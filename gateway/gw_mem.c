@@ -5,8 +5,12 @@
  *
  * Every buffer has room for a whole LAN frame after headroom that is large enough for the
  * encapsulation header on the way out and for GRH and encapsulation on the way in.
+ *
+ * DPDK's memory may be a private mapping, whose pages a fork would copy under the HCA on kernels
+ * before 5.12. tagd never forks.
  */
 #include <errno.h>
+#include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_mempool.h>
 #include <stdio.h>
@@ -89,15 +93,27 @@ uint32_t gw_mem_data_room(const struct gw_cfg *cfg)
 
 int gw_mem_open(struct gw_worker *w)
 {
-	char name[RTE_MEMPOOL_NAMESIZE];
+	char name[RTE_MEMPOOL_NAMESIZE], err[IB_ERRLEN];
+	uint32_t room = gw_mem_data_room(w->gw->cfg);
+	int rc;
 
 	snprintf(name, sizeof(name), "frames%u", w->index);
-	w->pool = rte_pktmbuf_pool_create(name, w->gw->cfg->mbufs - 1, POOL_CACHE,
-					  sizeof(struct gw_mbuf_priv),
-					  (uint16_t)gw_mem_data_room(w->gw->cfg), SOCKET_ID_ANY);
-	if (!w->pool)
+	w->pool =
+		rte_pktmbuf_pool_create(name, w->gw->cfg->mbufs - 1, POOL_CACHE,
+					sizeof(struct gw_mbuf_priv), (uint16_t)room, SOCKET_ID_ANY);
+	if (!w->pool) {
+		gw_log(GW_LOG_ERROR,
+		       "worker %u: %u frame buffers of %u bytes: %s; lower [gateway] mbufs, raise "
+		       "memory, or free huge pages",
+		       w->index, w->gw->cfg->mbufs, room, rte_strerror(rte_errno));
 		return ENOMEM;
-	return gw_pool_register(&w->gw->dev, w->pool, w->pool_mr, RTE_DIM(w->pool_mr));
+	}
+	rc = gw_pool_register(&w->gw->dev, w->pool, w->pool_mr, RTE_DIM(w->pool_mr));
+	if (rc) {
+		ib_explain(rc, "registering frame buffers", err);
+		gw_log(GW_LOG_ERROR, "worker %u: %s", w->index, err);
+	}
+	return rc;
 }
 
 void gw_mem_close(struct gw_worker *w)

@@ -32,6 +32,7 @@ static int cq_depth(const struct gw *gw)
 int gw_worker_open(struct gw *gw, uint32_t i)
 {
 	struct gw_worker *w = rte_zmalloc("worker", sizeof(*w), RTE_CACHE_LINE_SIZE);
+	char err[IB_ERRLEN];
 	int rc;
 
 	if (!w)
@@ -60,8 +61,10 @@ int gw_worker_open(struct gw *gw, uint32_t i)
 		rc = gw_accel_open(w);
 		w->accel_open = rc == 0;
 	}
-	if (rc)
-		gw_log(GW_LOG_ERROR, "worker %u cannot be set up: %s", i, strerror(rc));
+	if (rc) {
+		ib_explain(rc, "cannot be set up", err);
+		gw_log(GW_LOG_ERROR, "worker %u: %s", i, err);
+	}
 	return rc;
 }
 

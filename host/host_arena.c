@@ -6,6 +6,10 @@
  * four parts are registered apart, each with the least the gateway needs: host lines and send
  * rings to READ, receive rings to WRITE, gateway lines both. struct host_meta and the header are
  * never registered. Slots are handed out last-in-first-out, so that few pages stay warm.
+ *
+ * Each part is registered once per gateway and stays so however often the gateway is lost and
+ * attached again. The mapping is shared: a fork copies no page that the HCA writes to, and a
+ * program under tagrun, which registers nothing itself, may fork as it likes.
  */
 #include "host/host_arena.h"
 
@@ -99,7 +103,8 @@ static struct host_arena *arena_new(struct host *h, uid_t uid)
 	if (a->free && a->conn)
 		rc = arena_map(a);
 	if (rc) {
-		host_log(HOST_LOG_ERROR, "arena for user %u: %s", uid, strerror(rc));
+		host_log(HOST_LOG_ERROR, "arena for user %u, %zu MiB: %s; lower slots or rings",
+			 uid, a->size >> 20, strerror(rc));
 		host_arena_close(a);
 		return NULL;
 	}

@@ -17,6 +17,7 @@
 #include "host/host_gw.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -123,14 +124,17 @@ void host_gw_tell_arena(struct host *h, struct host_arena *a)
 	for (unsigned int i = 0; i < h->n_gw; i++) {
 		struct host_gw *g = &h->gw[i];
 		struct host_arena_mrs *m = &a->mrs[i];
+		char what[64], err[IB_ERRLEN];
 		int rc;
 
 		if (g->state != HOST_G_UP || m->told)
 			continue;
 		rc = host_arena_register(a, i, g->dev.pd);
 		if (rc) {
-			host_log(HOST_LOG_ERROR, "arena %u: registering: %s (limit memlock?)",
-				 a->id, strerror(rc));
+			snprintf(what, sizeof(what), "registering arena %u of %zu MiB", a->id,
+				 a->size >> 20);
+			ib_explain(rc, what, err);
+			host_log(HOST_LOG_ERROR, "%s; its connections stay native", err);
 			continue;
 		}
 		m->told = true;

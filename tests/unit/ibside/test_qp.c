@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -48,6 +49,23 @@ static void errors_say_what_to_do(void **state)
 	ib_dev_close(&d);
 	ib_explain(EACCES, "opening", err);
 	assert_non_null(strstr(err, "/dev/infiniband"));
+}
+
+static void errors_name_the_limit_of_locked_memory(void **state)
+{
+	struct rlimit was, low;
+	char err[IB_ERRLEN];
+
+	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &was), 0);
+	low = was;
+	low.rlim_cur = 65536;
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &low), 0);
+	ib_explain(ENOMEM, "registering 384 MiB", err);
+	setrlimit(RLIMIT_MEMLOCK, &was);
+	assert_non_null(strstr(err, "registering 384 MiB"));
+	assert_non_null(strstr(err, "64 KiB"));
+	assert_non_null(strstr(err, "ulimit -l unlimited"));
+	assert_non_null(strstr(err, "LimitMEMLOCK=infinity"));
 }
 
 static void limits_come_from_the_device(void **state)
@@ -345,6 +363,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(errors_say_what_to_do),
+		T(errors_name_the_limit_of_locked_memory),
 		T(limits_come_from_the_device),
 		T(ud_carries_datagrams),
 		T(unsignaled_work_is_released),

@@ -98,8 +98,9 @@ static void test_reorder_dup(void **state)
 		o.no_ts = v & 2;
 		o.write_us = 100;
 		run(&o, &s, 60 * SEC);
-		/* Only the limit of four intervals makes this link lose anything. */
-		assert_true(s.e[0].c.stats.rto_count <= 6);
+		/* Only the limit of four intervals makes this link lose anything: 0 to 3, rarely 7.
+		 */
+		assert_true(s.e[0].c.stats.rto_count <= 10);
 		sim_fini(&s);
 	}
 }

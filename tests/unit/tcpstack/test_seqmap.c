@@ -412,6 +412,40 @@ static void test_timestamps(void **state)
 	assert_int_equal(stamp(&i, false, 7, 8, 0).s.tsecr, 8);
 }
 
+/* The gateway failed: up to 100 bytes may have been emitted, and the client says that 90 were. */
+static void test_failed_gateway(void **state)
+{
+	static const struct net_l2 l2 = {.dst = {2}, .src = {4}};
+	struct net_flow f = {.rport = htons(40000), .lport = htons(80)};
+	struct seqmap_init i = init;
+	struct seqmap m;
+	struct net_pkt p;
+	struct tcp_seg s;
+	struct frame fr;
+
+	net_addr_parse("10.0.0.1", &f.remote);
+	net_addr_parse("10.0.0.2", &f.local);
+	i.snd_max = UNA;
+	i.unsure = 100;
+	seqmap_init(&m, &i);
+	assert_int_equal(in(&m, 90, 1000).s.ack, K_SND); /* the kernel has sent nothing yet */
+	assert_out(out(&m, 0, 0, TCP_ACK), 90, 0, TCP_ACK);
+	assert_out(out(&m, 0, 60, TCP_ACK), 0, 60, TCP_ACK); /* nothing is absorbed */
+	fr.len = (uint32_t)seqmap_ack_frame(&m, fr.b, 200, &l2, &f);
+	assert_int_equal(parse(&fr, &p), NET_PERR_OK);
+	net_parse_tcp(fr.b, &p, &s);
+	assert_int_equal(s.ack, K_SND + 60);
+	assert_int_equal(in(&m, 90, 1000).s.ack, K_SND + 60); /* as an answer to old bytes */
+	assert_out(out(&m, 60, 60, TCP_ACK), 60, 60, TCP_ACK);
+	fr.len = (uint32_t)seqmap_ack_frame(&m, fr.b, 200, &l2, &f);
+	assert_int_equal(parse(&fr, &p), NET_PERR_OK);
+	net_parse_tcp(fr.b, &p, &s);
+	assert_int_equal(s.ack, K_SND + 90);
+	assert_int_equal(in(&m, 120, 1000).s.ack, K_SND + 120);
+	assert_int_equal(in(&m, 121, 1000).s.ack,
+			 K_SND + 121); /* never sent: the kernel's to judge */
+}
+
 static void test_ack_frame(void **state)
 {
 	static const struct net_l2 l2 = {.dst = {2}, .src = {4}};
@@ -657,6 +691,7 @@ int main(void)
 		cmocka_unit_test(test_ack_frame),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_wrong_checksum_stays),
+		cmocka_unit_test(test_failed_gateway),
 		cmocka_unit_test(test_long_life),
 		cmocka_unit_test(test_icmp),
 		cmocka_unit_test(test_icmp_refused),

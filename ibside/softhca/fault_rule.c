@@ -100,17 +100,28 @@ static int parse_end(struct fault_end *e, const char *key, double n, const char 
 {
 	if (!strcmp(key, "proc"))
 		snprintf(e->proc, sizeof(e->proc), "%.*s", (int)sizeof(e->proc) - 1, val);
-	else if (n < 0)
-		return EINVAL;
 	else if (!strcmp(key, "pid"))
-		e->pid = (uint32_t)n;
+		e->pid = (uint32_t)(n < 0 ? 0 : n);
 	else if (!strcmp(key, "lid"))
-		e->lid = (uint32_t)n;
+		e->lid = (uint32_t)(n < 0 ? 0 : n);
 	else if (!strcmp(key, "qpn"))
-		e->qpn = (uint32_t)n;
+		e->qpn = (uint32_t)(n < 0 ? 0 : n);
 	else
 		return ENOENT;
-	return 0;
+	return n < 0 && strcmp(key, "proc") ? EINVAL : 0;
+}
+
+/* How often, of a rule: @key, one of four, is @n. */
+static void set_times(struct fault_rule *r, const char *key, double n)
+{
+	if (!strcmp(key, "count"))
+		atomic_store(&r->left, n == 0 ? FAULT_UNLIMITED : (uint32_t)n);
+	else if (!strcmp(key, "after"))
+		atomic_store(&r->after, (uint32_t)n);
+	else if (!strcmp(key, "seed"))
+		r->seed = (uint64_t)n;
+	else
+		r->chance = n;
 }
 
 static int parse_pair(struct fault_rule *r, const char *key, const char *val, char *why, size_t len)
@@ -122,20 +133,16 @@ static int parse_pair(struct fault_rule *r, const char *key, const char *val, ch
 		return parse_set(key, val, &r->ops, why, len);
 	if (!strcmp(key, "type"))
 		return parse_set(key, val, &r->types, why, len);
-	if (number(val, 4294967294.0, &n))
+	rc = number(val, 4294967294.0, &n);
+	if (rc)
 		n = -1;
-	rc = n < 0 ? EINVAL : 0;
-	if (!strcmp(key, "count"))
-		atomic_store(&r->left, n == 0 ? FAULT_UNLIMITED : (uint32_t)n);
-	else if (!strcmp(key, "after"))
-		atomic_store(&r->after, (uint32_t)n);
-	else if (!strcmp(key, "seed"))
-		r->seed = (uint64_t)n;
-	else if (!strcmp(key, "chance"))
-		r->chance = n;
-	else
-		rc = !strncmp(key, "to-", 3) ? parse_end(&r->to, key + 3, n, val)
-					     : parse_end(&r->from, key, n, val);
+	if (!strncmp(key, "to-", 3))
+		rc = parse_end(&r->to, key + 3, n, val);
+	else if (strcmp(key, "count") && strcmp(key, "after") && strcmp(key, "seed") &&
+		 strcmp(key, "chance"))
+		rc = parse_end(&r->from, key, n, val);
+	else if (!rc)
+		set_times(r, key, n);
 	if (rc == ENOENT)
 		snprintf(why, len, "unknown key: %s", key);
 	else if (rc)

@@ -306,8 +306,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bounded), /* before this process opens a device */
-		cmocka_unit_test(known_check), cmocka_unit_test(connected),
-		cmocka_unit_test(datagrams),   cmocka_unit_test(every_packet),
+		cmocka_unit_test(known_check),
+		cmocka_unit_test(datagrams), /* their numbers are used again, for RC */
+		cmocka_unit_test(connected),
+		cmocka_unit_test(every_packet),
 	};
 	const char *out = getenv("SOFTHCA_PCAP"), *tmp = getenv("TMPDIR");
 	int rc;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -52,8 +53,7 @@ static int64_t parse_value(struct pd_cur *k, char *text, size_t n)
 		}
 		if (!pd_word(k, name, sizeof(name)))
 			pd_die(k->file, k->line, "syntax error: value expected at '%.12s'", k->p);
-		strncpy(text, name, n - 1);
-		text[n - 1] = 0;
+		snprintf(text, n, "%s", name);
 		if (pd_constant(name, &one))
 			v |= one;
 		else if (strncmp(name, "TAGD_", 5) && strcmp(name, "SOL_TAGD"))

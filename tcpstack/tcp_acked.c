@@ -106,11 +106,9 @@ void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 		delivered = delivered_by(c, acked, dup, sacked);
 	}
 	tcp_rtt_in(c, seg, acked != 0, now);
-	if (flight) {
-		tcp_tlp_ack(c, seg, dsack, now);
-		if (!acked || !tcp_recovery_spurious(c, seg))
-			tcp_recovery_ack(c, acked, delivered, dup, now);
-	}
+	tcp_tlp_ack(c, seg, dsack, acked != 0);
+	if (flight && (!acked || !tcp_recovery_spurious(c, seg)))
+		tcp_recovery_ack(c, acked, delivered, dup, now);
 	if (acked && c->timer == TCP_T_REO)
 		tcp_timer_set(c, TCP_T_NONE, TCP_NEVER); /* another hole, another wait */
 	restart_timer(c, acked || (dup && c->sack_ok && c->recovery == TCP_R_OPEN), now);

@@ -169,7 +169,7 @@ bool tcp_user_timeout(const struct tcp_conn *c, uint64_t now); /* no progress fo
 uint32_t tcp_tlp_pto(const struct tcp_conn *c); /* probe timeout in microseconds, 0: none */
 void tcp_tlp_fire(struct tcp_conn *c, uint64_t now);
 void tcp_tlp_output(struct tcp_conn *c, uint64_t now); /* emits the probe that is due */
-void tcp_tlp_ack(struct tcp_conn *c, const struct tcp_seg *seg, bool dsack, uint64_t now);
+void tcp_tlp_ack(struct tcp_conn *c, const struct tcp_seg *seg, bool dsack, bool moved);
 bool tcp_persist_needed(const struct tcp_conn *c);
 void tcp_persist_fire(struct tcp_conn *c, uint64_t now);
 void tcp_persist_output(struct tcp_conn *c, uint64_t now);

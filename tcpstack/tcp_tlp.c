@@ -86,19 +86,19 @@ void tcp_tlp_output(struct tcp_conn *c, uint64_t now)
 	c->stats.probes++;
 }
 
-void tcp_tlp_ack(struct tcp_conn *c, const struct tcp_seg *seg, bool dsack, uint64_t now)
+void tcp_tlp_ack(struct tcp_conn *c, const struct tcp_seg *seg, bool dsack, bool moved)
 {
-	if (!c->tlp_out)
+	if (!c->tlp_out || tcp_lt(seg->ack, c->tlp_end))
 		return;
-	if (dsack) {
-		c->tlp_out = false; /* nothing had been lost */
+	if (c->tlp_retx && !dsack && seg->ack == c->tlp_end) {
+		/* It does not say which copy it is for, unless it is the second to say so. */
+		if (!moved && !seg->len && !seg->n_sack)
+			c->tlp_out = false;
 		return;
 	}
-	if (!tcp_leq(c->tlp_end, seg->ack))
-		return;
 	c->tlp_out = false;
 	/* Only the probe can have filled the hole: a loss without recovery, section 7.4.2. */
-	if (c->tlp_retx && c->recovery == TCP_R_OPEN) {
+	if (c->tlp_retx && !dsack && c->recovery == TCP_R_OPEN) {
 		tcp_cc_reduce(c);
 		c->cwnd = c->ssthresh;
 	}

@@ -246,7 +246,9 @@ SET_FAULTS = {
 }
 
 
-@pytest.mark.parametrize("name", SET_FAULTS)
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.asan if name in ("rem-access-read", "qp-fatal-host") else ())
+    for name in SET_FAULTS])
 def test_queue_pair_fails(lab, traffic, fault, name):
     live = traffic.start()
     before = losses(lab)
@@ -373,6 +375,7 @@ def test_host_dies_in_the_middle_of_reads(make_lab, www, tmp_path):
     second.clean()
 
 
+@pytest.mark.asan
 def test_gateway_dies_and_comes_back(lab, traffic):
     """Connections go on natively through its successor."""
     live = traffic.start(rate="2M")

@@ -143,7 +143,7 @@ def test_more_devices(subnet):
 
 
 @pytest.mark.parametrize("options", [
-    "", "-e", "-g 0", "-s 1", "-s 1000000", "-m 1024 -r 50", "-t", "-c", "-N", "-l 3"],
+    "", "-e", "-g 0", "-s 1", "-s 1000000 -n 100", "-m 1024 -r 50", "-t", "-c", "-N", "-l 3"],
     ids=lambda o: o or "plain")
 def test_rc_pingpong(subnet, options):
     out = pair(subnet, "ibv_rc_pingpong", *options.split())
@@ -220,7 +220,8 @@ ib_send_bw -e -c UC
 ib_send_bw -e -c UD -s 1024
 ib_send_bw -b
 ib_send_bw -x 0
-ib_send_bw -a -c UD -n 50
+ib_send_bw -c UD -s 2
+ib_send_bw -c UD -s 4096
 ib_send_bw -c UD -s 512 -x 0
 ib_send_bw -c UD -q 8 -s 1024
 ib_send_bw -c UD -I 128 -s 64
@@ -259,6 +260,7 @@ ib_send_bw -a -n 50 -c UC
 ib_send_lat -a -n 50
 ib_send_lat -a -n 50 -c UC
 ib_send_lat -a -n 50 -c UD
+ib_send_bw -a -n 50 -c UD
 """
 
 

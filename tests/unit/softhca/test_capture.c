@@ -78,7 +78,7 @@ static uint32_t find(uint32_t i, uint32_t opcode)
 	return i;
 }
 
-/* The example of IBTA volume 1, 7.8.1. */
+/* The example that IBTA volume 1 gives in 7.8. */
 static void known_check(void **state)
 {
 	static const uint8_t p[] = {

@@ -147,9 +147,17 @@ class Lab:
     def kill(self, name, sig=signal.SIGKILL):
         """Ends a daemon abruptly; name: tagd, taghostd1, ..."""
         os.kill(self.pid(name), sig)
-        wait_for(lambda: not os.path.exists(f"/proc/{self.pid(name)}") or
-                 open(f"/proc/{self.pid(name)}/stat").read().split()[2] == "Z",
-                 what=f"{name} gone")
+        proc = pathlib.Path(f"/proc/{self.pid(name)}")
+
+        def gone():
+            """All threads are: the first one may be a zombie while others hold the sockets."""
+            try:
+                return ((proc / "stat").read_text().split()[2] == "Z" and
+                        len(list((proc / "task").iterdir())) == 1)
+            except (FileNotFoundError, ProcessLookupError):
+                return True
+
+        wait_for(gone, what=f"{name} gone")
 
     def restart_gateway(self):
         self.shell("lab_start_gateway")

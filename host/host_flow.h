@@ -55,6 +55,8 @@ struct host_flow {
 	double last;		    /* time of the last frame */
 	uint32_t hi_end;	    /* one past the highest client byte delivered */
 	uint32_t ts_recent;	    /* highest TSval of the client */
+	uint32_t ts_sent;	    /* last TSval of the kernel */
+	bool ts_sent_ok;	    /* ts_sent is valid */
 	bool hi_ok;		    /* hi_end is known */
 	bool ts_ok;		    /* ts_recent is known */
 	bool fin;		    /* the client's FIN was delivered */

@@ -77,6 +77,10 @@ void host_steer_kernel(struct host *h, struct host_nbuf *b, uint32_t len)
 	    net_parse_tcp(frame, &p, &s) == NET_PERR_OK) {
 		steer_key(&p, true, &key);
 		f = host_flow_find(&h->flows, &key);
+		if (f && s.has_ts) {
+			f->ts_sent = s.tsval;
+			f->ts_sent_ok = true;
+		}
 	}
 	switch (f ? f->state : HOST_F_NATIVE) {
 	case HOST_F_NATIVE:

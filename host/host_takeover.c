@@ -225,6 +225,9 @@ void host_takeover_start(struct host *h, struct host_ipc_client *client, int fd,
 	/* The clock comes last: nothing that has left may carry a later TSval (RFC 7323 5.2). */
 	if (why == IB_R_NONE && host_freeze_tsclock(fd, &c->fz.ts_val))
 		why = IB_R_REPAIR;
+	/* A kernel that paces writes the time of departure, which may lie ahead of its clock. */
+	if (f->ts_sent_ok && host_seq_lt(c->fz.ts_val, f->ts_sent))
+		c->fz.ts_val = f->ts_sent;
 	c->drained = true;
 	if (why != IB_R_NONE) {
 		host_takeover_thaw(c, why, retry);

@@ -20,17 +20,6 @@
 
 #define MAX_FRAME 9300 /* bytes of the longest forged frame */
 
-/* The timestamps option (RFC 7323 section 3.2) with its padding; returns its length. */
-static uint8_t put_ts(uint8_t *o, uint32_t val, uint32_t ecr)
-{
-	o[0] = o[1] = NET_OPT_NOP;
-	o[2] = NET_OPT_TS;
-	o[3] = 10;
-	net_put32(o + 4, val);
-	net_put32(o + 8, ecr);
-	return 12;
-}
-
 void host_kernel_inject(struct host *h, const struct net_flow *key, const uint8_t src_mac[6],
 			const struct host_forge *s, bool ts, uint8_t wscale)
 {
@@ -51,7 +40,7 @@ void host_kernel_inject(struct host *h, const struct net_flow *key, const uint8_
 	memcpy(l2.src, src_mac, 6);
 	e.wnd = (uint16_t)(wnd > UINT16_MAX ? UINT16_MAX : wnd ? wnd : s->wnd != 0);
 	if (ts)
-		e.optlen = put_ts(e.opt, s->tsval, s->tsecr);
+		e.optlen = net_put_ts(e.opt, s->tsval, s->tsecr);
 	n = net_build_tcp(frame, sizeof(frame) - len, &l2, &f, &e, s->seq, s->flags, len, 0, &l4);
 	if (!n)
 		return;

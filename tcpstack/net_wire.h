@@ -193,4 +193,15 @@ enum net_perr net_parse_ip4(const uint8_t *frame, uint32_t len, unsigned int fla
 enum net_perr net_parse_ip6(const uint8_t *frame, uint32_t len, struct net_pkt *p);
 enum net_perr net_parse_l4(const uint8_t *frame, unsigned int flags, struct net_pkt *p);
 
+/** NOP, NOP, timestamps at o (RFC 7323 appendix A); returns its 12 bytes. */
+static inline uint8_t net_put_ts(uint8_t *o, uint32_t val, uint32_t ecr)
+{
+	o[0] = o[1] = NET_OPT_NOP;
+	o[2] = NET_OPT_TS;
+	o[3] = 10;
+	net_put32(o + 4, val);
+	net_put32(o + 8, ecr);
+	return 12;
+}
+
 #endif

@@ -5,17 +5,6 @@
  */
 #include "tcpstack/seqmap_int.h"
 
-/* NOP, NOP, timestamps: what the client's segments carry (RFC 7323 appendix A). */
-static uint8_t put_ts(uint8_t *opt, uint32_t tsval, uint32_t tsecr)
-{
-	opt[0] = opt[1] = NET_OPT_NOP;
-	opt[2] = NET_OPT_TS;
-	opt[3] = 10;
-	net_put32(opt + 4, tsval);
-	net_put32(opt + 8, tsecr);
-	return 12;
-}
-
 size_t seqmap_ack_frame(struct seqmap *m, uint8_t *buf, size_t room, const struct net_l2 *l2,
 			const struct net_flow *f)
 {
@@ -30,7 +19,7 @@ size_t seqmap_ack_frame(struct seqmap *m, uint8_t *buf, size_t room, const struc
 	if (told == m->c_told)
 		return 0;
 	if (m->ts_ok)
-		e.optlen = put_ts(e.opt, m->c_tsval, m->c_tsecr);
+		e.optlen = net_put_ts(e.opt, m->c_tsval, m->c_tsecr);
 	n = net_build_tcp(buf, room, l2, &from_client, &e, m->c_seq - m->d_rcv, TCP_ACK, 0, 0,
 			  &l4_off);
 	if (n) {

@@ -178,9 +178,10 @@ int gw_accel_open(struct gw_worker *w)
 	/* A connection that has been forgotten may still wait for work requests: some more. */
 	a->max_conns += a->max_conns / 4 + 16;
 	a->conns = calloc(a->max_conns, sizeof(*a->conns));
+	a->req_id = calloc(a->max_conns, sizeof(*a->req_id));
 	a->heap = calloc(a->max_conns + 1, sizeof(*a->heap));
 	a->map = corr_accel_new(a->max_conns, w->index);
-	rc = a->conns && a->heap && a->map ? 0 : ENOMEM;
+	rc = a->conns && a->req_id && a->heap && a->map ? 0 : ENOMEM;
 	if (!rc)
 		rc = gw_accel_pool_open(a);
 	if (rc)
@@ -206,6 +207,7 @@ void gw_accel_close(struct gw_worker *w)
 	gw_accel_pool_close(a);
 	corr_accel_free(a->map);
 	free(a->heap);
+	free(a->req_id);
 	free(a->conns);
 	free(a);
 	w->accel = NULL;

@@ -26,7 +26,9 @@
 #define GW_BACK_US     5000000u /* DisConn waits so long for its BACK_ACK */
 #define GW_LOST_US     500000u	/* set dead: so long to learn whether the host is alive */
 #define GW_STRAY_US    50000u	/* a bounced frame waits so long for its connection */
-#define GW_NEXT_HOP_US 1000000u /* a cached next hop is looked up again after this */
+#define GW_NEXT_HOP_MS 1000u	/* a cached next hop is looked up again after this */
+
+static_assert(GW_CHUNKS < UINT16_MAX && GW_PLACES < UINT16_MAX, "numbered from 1 in 16 bits");
 
 /** Lists a connection can be in. */
 enum gw_queue {
@@ -81,10 +83,9 @@ struct gw_peek {
 /** Acceleration's part of a link (gw_link.accel). */
 struct gw_alink {
 	struct gw_link *link;
-	TAILQ_HEAD(, gw_conn) conns; /* every connection of the link that is not GONE */
-	uint32_t places;	     /* lines being composed: they need a work request each */
-	bool flush;		     /* messages wait for ib_set_flush(); in gw_accel.flush[] */
-	bool failed;		     /* a post was refused: the set is to be given up */
+	uint32_t places; /* lines being composed: they need a work request each */
+	bool flush;	 /* messages wait for ib_set_flush(); in gw_accel.flush[] */
+	bool failed;	 /* a post was refused: the set is to be given up */
 	uint64_t slots[GW_MAX_ARENAS][GW_MAX_SLOTS / 64]; /* bitmaps of slots in use */
 };
 
@@ -115,12 +116,13 @@ struct gw_accel {
 	struct gw_worker *w;
 	struct corr_accel *map; /* both accelerated maps */
 	struct gw_conn *conns;	/* max_conns of them, touched when first used */
+	uint32_t *req_id;	/* hosts' names of the requests they came from, as conns[] */
 	uint32_t max_conns;
 	uint32_t fresh_conns;	     /* never used from here on */
 	uint32_t n_conns;	     /* in use, GONE ones included */
 	struct gw_conn_list dirty;   /* something is due */
 	struct gw_conn_list starved; /* waits for resources, first come first served */
-	struct gw_conn_list idle;    /* given back, linked by `peer` */
+	struct gw_conn_list idle;    /* given back */
 	struct gw_timer *heap;	     /* from index 1 */
 	uint32_t n_heap;
 	uint8_t *chunk_mem; /* n_chunks * GW_CHUNK_SIZE, rte_malloc() */
@@ -172,6 +174,28 @@ static inline struct gw_alink *gw_alink_of(const struct gw_link *l)
 	return l->accel;
 }
 
+/** A chunk that a connection holds, by its place among them; NULL: none there. */
+static inline struct gw_chunk *gw_conn_chunk(const struct gw_conn *c, int i)
+{
+	return c->chunk[i] ? &gw_accel_of(c)->chunks[c->chunk[i] - 1] : NULL;
+}
+
+/** The line being composed for a connection, or NULL. */
+static inline struct gw_place *gw_conn_place(const struct gw_conn *c)
+{
+	return c->place ? &gw_accel_of(c)->places[c->place - 1] : NULL;
+}
+
+static inline void gw_conn_set_place(struct gw_conn *c, const struct gw_place *p)
+{
+	c->place = p ? (uint16_t)(p - gw_accel_of(c)->places + 1) : 0;
+}
+
+static inline struct gw_port *gw_conn_port(const struct gw_conn *c)
+{
+	return &c->link->worker->gw->port[c->port];
+}
+
 /* --- gw_accel_pool.c: chunks, lines ------------------------------------------------------- */
 
 /** Allocates and registers everything. 0 or errno. */
@@ -219,7 +243,16 @@ void gw_accel_drop(struct gw_worker *w, struct rte_mbuf *m, enum gw_drop why);
 /* --- gw_conn.c ---------------------------------------------------------------------------- */
 
 extern const struct tcp_ops gw_conn_tcp_ops;
-struct gw_conn *gw_conn_new(struct gw_accel *a, struct gw_link *l);
+/** A new connection of a link, from a request that the host calls req_id. NULL: no room. */
+struct gw_conn *gw_conn_new(struct gw_accel *a, struct gw_link *l, uint32_t req_id);
+/** Walks the connections of a link that are not GONE: *it = 0 at first; NULL at the end. */
+struct gw_conn *gw_conn_next(struct gw_accel *a, const struct gw_link *l, uint32_t *it);
+/** The connection of a link that came from a request, or NULL. */
+struct gw_conn *gw_conn_by_req(struct gw_accel *a, const struct gw_link *l, uint32_t req_id);
+/** Own timer: in so many microseconds, at most half an hour; a change of state ends it. */
+void gw_conn_wait(struct gw_conn *c, uint32_t us);
+/** When that is due, TCP_NEVER: not set. */
+uint64_t gw_conn_due(const struct gw_conn *c);
 /** The one place where the state changes. */
 void gw_conn_set_state(struct gw_conn *c, enum gw_conn_state s);
 /** Leaves maps, lists and limits; the structure goes when no work request refers to it. */

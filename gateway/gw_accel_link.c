@@ -11,20 +11,21 @@
 
 #include "gateway/gw_accel.h"
 
-/* Stands still. */
-static void lose(struct gw_conn *c, uint64_t due)
+/* Stands still, for so many microseconds; 0: until somebody says more. */
+static void lose(struct gw_conn *c, uint32_t us)
 {
 	struct gw_accel *a = gw_accel_of(c);
 	struct rte_mbuf *m;
 
 	if (gw_conn_running(c) || c->state == GW_C_FINAL || c->state == GW_C_LOST) {
 		gw_conn_set_state(c, GW_C_LOST);
-		c->due = due;
+		if (us)
+			gw_conn_wait(c, us);
 		c->reason = IB_R_QP_ERROR;
 		while ((m = gw_conn_unhold(c)) != NULL)
 			gw_accel_drop(a->w, m, GW_DROP_HELD_LOST);
 		gw_fetch_drop(c);
-		gw_timer_set(a, c, due);
+		gw_timer_set(a, c, gw_conn_due(c));
 	} else {
 		gw_conn_forget(c);
 	}
@@ -32,13 +33,12 @@ static void lose(struct gw_conn *c, uint64_t due)
 
 void gw_alink_dead(struct gw_link *l)
 {
-	struct gw_alink *al = l->accel;
-	struct gw_conn *c, *next;
+	struct gw_conn *c;
+	uint32_t it = 0;
 
-	for (c = TAILQ_FIRST(&al->conns); c; c = next) {
-		next = TAILQ_NEXT(c, peer);
+	while ((c = gw_conn_next(l->worker->accel, l, &it)) != NULL) {
 		if (c->state != GW_C_LOST)
-			lose(c, l->worker->now_us + GW_LOST_US);
+			lose(c, GW_LOST_US);
 	}
 }
 
@@ -53,7 +53,6 @@ void gw_accel_link_up(struct gw_link *l)
 		if (!al)
 			return; /* native only: every request is refused as malformed */
 		al->link = l;
-		TAILQ_INIT(&al->conns);
 		l->accel = al;
 	}
 	al->failed = false;
@@ -61,15 +60,14 @@ void gw_accel_link_up(struct gw_link *l)
 
 void gw_accel_link_down(struct gw_link *l, bool host_lost)
 {
-	struct gw_alink *al = l->accel;
-	struct gw_conn *c, *next;
+	struct gw_conn *c;
+	uint32_t it = 0;
 
-	if (!al)
+	if (!l->accel)
 		return;
-	for (c = TAILQ_FIRST(&al->conns); c; c = next) {
-		next = TAILQ_NEXT(c, peer);
+	while ((c = gw_conn_next(l->worker->accel, l, &it)) != NULL) {
 		if (host_lost)
-			lose(c, TCP_NEVER);
+			lose(c, 0);
 		else
 			gw_conn_forget(c);
 	}
@@ -77,13 +75,12 @@ void gw_accel_link_down(struct gw_link *l, bool host_lost)
 
 void gw_accel_host_gone(struct gw_worker *w, struct gw_host *h)
 {
-	struct gw_alink *al = h->link[w->index].accel;
-	struct gw_conn *c, *next;
+	struct gw_conn *c;
+	uint32_t it = 0;
 
-	if (!al)
+	if (!h->link[w->index].accel)
 		return;
-	for (c = TAILQ_FIRST(&al->conns); c; c = next) {
-		next = TAILQ_NEXT(c, peer);
+	while ((c = gw_conn_next(w->accel, &h->link[w->index], &it)) != NULL) {
 		if (c->state == GW_C_LOST) {
 			w->accel->n_run = 0;
 			tcp_abort(&c->tcp, w->now_us);

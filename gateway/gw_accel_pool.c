@@ -49,8 +49,8 @@ void gw_chunk_put(struct gw_chunk *ch)
 
 	gw_chunk_set_state(ch, GW_CH_FREE);
 	for (int i = 0; c && i < GW_CONN_CHUNKS; i++) {
-		if (c->chunk[i] == ch)
-			c->chunk[i] = NULL;
+		if (gw_conn_chunk(c, i) == ch)
+			c->chunk[i] = 0;
 	}
 	ch->conn = NULL;
 	if (rte_mbuf_ext_refcnt_update(&ch->sh, -1) == 0)

@@ -39,7 +39,7 @@ bool gw_accel_next(struct gw_worker *w, uint32_t *it, struct gw_conn_row *row)
 		.cwnd = c->tcp.cwnd,
 		.rdma_read_bytes = c->read_bytes,
 		.rdma_write_bytes = c->write_bytes,
-		.age_us = w->now_us - c->born_us,
+		.age_us = w->now_us - c->born_ds * 100000ull,
 		.worker = w->index,
 	};
 	memcpy(row->dgid, peer->gid, sizeof(row->dgid));

@@ -29,14 +29,15 @@ static bool pure_ack(struct rte_mbuf *m)
 /* Too many are held: a newer ACK takes the place of the newest one, if that is an ACK as well. */
 static void replace_ack(struct gw_conn *c, struct rte_mbuf *m)
 {
-	struct rte_mbuf *prev = c->held_first;
+	struct rte_mbuf *last = c->held_last, *prev = last;
 
-	if (!pure_ack(m) || !pure_ack(c->held_last))
+	if (!pure_ack(m) || !pure_ack(last))
 		return;
-	while (prev->next != c->held_last)
+	while (prev->next != last)
 		prev = prev->next;
-	rte_pktmbuf_free(c->held_last);
-	prev->next = NULL;
+	prev->next = last->next;
+	last->next = NULL;
+	rte_pktmbuf_free(last);
 	c->held_last = prev;
 	c->held--;
 	gw_accel_of(c)->held--;
@@ -52,10 +53,12 @@ void gw_conn_hold(struct gw_conn *c, struct rte_mbuf *m)
 		gw_accel_drop(a->w, m, GW_DROP_HELD_FULL);
 		return;
 	}
-	if (c->held_first)
+	if (c->held_last) {
+		m->next = c->held_last->next;
 		c->held_last->next = m;
-	else
-		c->held_first = m;
+	} else {
+		m->next = m;
+	}
 	c->held_last = m;
 	c->held++;
 	a->held++;
@@ -63,11 +66,13 @@ void gw_conn_hold(struct gw_conn *c, struct rte_mbuf *m)
 
 struct rte_mbuf *gw_conn_unhold(struct gw_conn *c)
 {
-	struct rte_mbuf *m = c->held_first;
+	struct rte_mbuf *last = c->held_last, *m = last ? last->next : NULL;
 
 	if (!m)
 		return NULL;
-	c->held_first = m->next;
+	last->next = m->next;
+	if (m == last)
+		c->held_last = NULL;
 	m->next = NULL;
 	c->held--;
 	gw_accel_of(c)->held--;

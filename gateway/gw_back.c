@@ -26,7 +26,7 @@ void gw_back_start(struct gw_conn *c, enum ib_reason r)
 	gw_conn_set_state(c, GW_C_DRAINING);
 	c->reason = r;
 	c->back_mid = IB_MID_DISCONN;
-	c->due = w->now_us + RTE_MAX(DRAIN_MIN_US, RTE_MIN(wait, DRAIN_MAX_US));
+	gw_conn_wait(c, (uint32_t)RTE_MAX(DRAIN_MIN_US, RTE_MIN(wait, DRAIN_MAX_US)));
 	tcp_quiesce(&c->tcp, w->now_us);
 	gw_accel_dirty(c);
 }
@@ -41,7 +41,7 @@ void gw_back_now(struct gw_conn *c, enum ib_reason r, uint8_t mid)
 		return;
 	c->reason = r;
 	c->back_mid = mid;
-	c->due = w->now_us;
+	gw_conn_wait(c, 0);
 	tcp_quiesce(&c->tcp, w->now_us);
 	gw_accel_dirty(c);
 }
@@ -77,11 +77,11 @@ void gw_back_run(struct gw_conn *c)
 
 	if (c->ended)
 		ended(c);
-	if (c->state == GW_C_ACTIVE && c->tx_fin && c->tcp.snd_nxt == gw_tx_seq(c, c->tx_prod))
+	if (c->state == GW_C_ACTIVE && c->tx_fin && c->tcp.snd_nxt == gw_tx_seq(c, gw_tx_prod(c)))
 		gw_back_start(c, IB_R_CLOSE);
 	if (c->state != GW_C_DRAINING || c->rd_out || c->link->set.dead)
 		return;
-	if (!c->drained && c->due > w->now_us)
+	if (!c->drained && gw_conn_due(c) > w->now_us)
 		return;
 	if (gw_lines_final(c))
 		gw_accel_starve(c);
@@ -105,8 +105,8 @@ void gw_back_final_done(struct gw_conn *c)
 	w->stats.back[c->reason]++;
 	gw_accel_send(c->link, c->back_mid, &m);
 	gw_conn_set_state(c, GW_C_BACK);
-	c->due = w->now_us + GW_BACK_US;
-	gw_timer_set(a, c, c->due);
+	gw_conn_wait(c, GW_BACK_US);
+	gw_timer_set(a, c, gw_conn_due(c));
 }
 
 void gw_back_ack(struct gw_conn *c)

@@ -20,27 +20,65 @@ const char *gw_conn_state_name(enum gw_conn_state s)
 void gw_conn_set_state(struct gw_conn *c, enum gw_conn_state s)
 {
 	c->state = s;
-	c->due = TCP_NEVER;
+	c->timed = false;
 }
 
-struct gw_conn *gw_conn_new(struct gw_accel *a, struct gw_link *l)
+void gw_conn_wait(struct gw_conn *c, uint32_t us)
+{
+	c->due = (uint32_t)c->link->worker->now_us + us;
+	c->timed = true;
+}
+
+uint64_t gw_conn_due(const struct gw_conn *c)
+{
+	uint64_t now = c->link->worker->now_us;
+
+	return c->timed ? now + (uint64_t)(int64_t)(int32_t)(c->due - (uint32_t)now) : TCP_NEVER;
+}
+
+struct gw_conn *gw_conn_new(struct gw_accel *a, struct gw_link *l, uint32_t req_id)
 {
 	struct gw_conn *c = TAILQ_FIRST(&a->idle);
 
 	if (c)
-		TAILQ_REMOVE(&a->idle, c, peer);
+		TAILQ_REMOVE(&a->idle, c, work);
 	else if (a->fresh_conns < a->max_conns)
 		c = &a->conns[a->fresh_conns++];
 	else
 		return NULL;
 	memset(c, 0, sizeof(*c));
 	c->link = l;
-	c->due = TCP_NEVER;
 	c->arm_tx = c->arm_rx = IB_ARM_NEVER;
-	c->born_us = a->w->now_us;
+	c->born_ds = (uint32_t)(a->w->now_us / 100000);
+	a->req_id[c - a->conns] = req_id;
 	a->n_conns++;
-	TAILQ_INSERT_TAIL(&gw_alink_of(l)->conns, c, peer);
 	return c;
+}
+
+/* True for a connection that somebody may still talk about. */
+static bool of_link(const struct gw_conn *c, const struct gw_link *l)
+{
+	return c->link == l && c->state != GW_C_FREE && c->state != GW_C_GONE;
+}
+
+struct gw_conn *gw_conn_next(struct gw_accel *a, const struct gw_link *l, uint32_t *it)
+{
+	while (*it < a->fresh_conns) {
+		struct gw_conn *c = &a->conns[(*it)++];
+
+		if (of_link(c, l))
+			return c;
+	}
+	return NULL;
+}
+
+struct gw_conn *gw_conn_by_req(struct gw_accel *a, const struct gw_link *l, uint32_t req_id)
+{
+	for (uint32_t i = 0; i < a->fresh_conns; i++) {
+		if (a->req_id[i] == req_id && of_link(&a->conns[i], l))
+			return &a->conns[i];
+	}
+	return NULL;
 }
 
 /* Back to the pool. */
@@ -48,7 +86,7 @@ static void conn_free(struct gw_accel *a, struct gw_conn *c)
 {
 	gw_conn_set_state(c, GW_C_FREE);
 	a->n_conns--;
-	TAILQ_INSERT_HEAD(&a->idle, c, peer);
+	TAILQ_INSERT_HEAD(&a->idle, c, work);
 }
 
 /* Gives back its part of the limits, and its slot. */
@@ -83,13 +121,12 @@ void gw_conn_forget(struct gw_conn *c)
 	while ((m = gw_conn_unhold(c)) != NULL)
 		gw_accel_drop(a->w, m, GW_DROP_HELD_LOST);
 	if (c->place) {
-		gw_place_put(a, c->place);
-		c->place = NULL;
+		gw_place_put(a, gw_conn_place(c));
+		gw_conn_set_place(c, NULL);
 		al->places--;
 	}
 	gw_fetch_drop(c);
 	uncount(c);
-	TAILQ_REMOVE(&al->conns, c, peer);
 	gw_conn_set_state(c, GW_C_GONE);
 	if (!c->ops_out)
 		conn_free(a, c);
@@ -168,7 +205,7 @@ static void run_tcp(struct gw_conn *c, uint64_t now)
 /* Enters the connection's next deadline into the heap. */
 static void run_timer(struct gw_conn *c)
 {
-	uint64_t due = c->due;
+	uint64_t due = gw_conn_due(c);
 
 	if (gw_conn_running(c) && tcp_deadline(&c->tcp) < due)
 		due = tcp_deadline(&c->tcp);
@@ -190,12 +227,12 @@ void gw_conn_run(struct gw_conn *c)
 		break;
 	case GW_C_PREPARED:
 	case GW_C_LOST:
-		if (c->due > now)
+		if (gw_conn_due(c) > now)
 			break;
 		gw_conn_forget(c);
 		return;
 	case GW_C_BACK:
-		if (c->due > now)
+		if (gw_conn_due(c) > now)
 			break;
 		gw_back_ack(c);
 		return;

@@ -43,52 +43,41 @@ struct gw_chunk;
 struct gw_place;
 struct gw_peek;
 
-/** One connection. Belongs to its worker. Cursors as in ib_line.h. */
+/**
+ * One connection. Belongs to its worker. Cursors as in ib_line.h. There are as many of these as
+ * connections, so what only a few have at a time (chunks, lines, held frames) lies in pools and is
+ * named here by a 16-bit number, and cursors that stay close to another one are kept as distances.
+ */
 struct gw_conn {
-	struct tcp_conn tcp;			/* first: the core's functions get this */
-	struct gw_link *link;			/* whose queue pairs carry it */
-	struct net_flow flow;			/* 4-tuple */
-	uint32_t token;				/* our name of it, 0: none */
-	uint32_t req_id;			/* host's name of the request */
-	uint32_t tx_seq0;			/* sequence number of tx cursor 0 */
-	uint32_t rx_seq0;			/* sequence number of rx cursor 0 */
-	uint64_t tx_prod;			/* bytes the server has produced, as far as known */
-	uint64_t tx_acked;			/* bytes released, as last written to the line */
-	uint64_t rx_prod;			/* bytes placed, as last written to the line */
-	uint64_t rx_cons;			/* bytes the program has taken, as far as known */
-	uint64_t arm_tx;			/* as last written to the line */
-	uint64_t arm_rx;			/* as last written to the line */
-	uint64_t rd_noted;			/* bytes released since the last RdmaRdCompl */
-	uint64_t due;				/* own timer, microseconds, TCP_NEVER: none */
-	uint64_t born_us;			/* when it was granted */
-	uint64_t nh_us;				/* when the next hop was looked up */
-	uint64_t read_bytes;			/* payload READ */
-	uint64_t write_bytes;			/* payload WRITTEN */
-	struct gw_port *port;			/* towards the client */
-	struct gw_chunk *chunk[GW_CONN_CHUNKS]; /* payload held or being READ, NULL: none */
-	struct gw_place *place;			/* line being composed in this burst, or NULL */
-	struct rte_mbuf *held_first;		/* frames held back, linked by next; ours */
-	struct rte_mbuf *held_last;
-	TAILQ_ENTRY(gw_conn) work; /* in gw_accel.dirty or .starved, see queued */
-	TAILQ_ENTRY(gw_conn) peer; /* in gw_alink.conns */
-	uint32_t heap;		   /* place in the timer heap, from 1; 0: not in it */
-	uint16_t arena;		   /* index into gw_host.arena[] */
-	uint16_t slot;		   /* slot of it */
-	uint16_t service;	   /* index into gw_cfg.service[] */
-	uint16_t ip_id;		   /* identification of the next IPv4 header */
-	uint16_t held;		   /* frames held back */
-	uint16_t ops_out;	   /* work requests that will call back */
-	uint8_t rd_out;		   /* of which READs of payload */
-	uint8_t state;		   /* enum gw_conn_state */
-	uint8_t reason;		   /* enum ib_reason of the hand-back */
-	uint8_t back_mid;	   /* DISCONN or ABORT: what ends the hand-back */
-	uint8_t ended;		   /* enum tcp_event + 1 that ended it, 0: none */
-	uint8_t mac[6];		   /* next hop towards the client */
-	uint8_t queued;		   /* enum gw_queue */
-	bool line_due : 1;	   /* the gateway line is to be written */
-	bool peek_due : 1;	   /* the host line is to be READ */
-	bool peeking : 1;	   /* it is being READ */
-	bool tx_fin : 1;	   /* nothing follows tx_prod */
+	struct tcp_conn tcp; /* first: the core's functions get this */
+
+	/* Every turn: lists, cursors, what is held */
+	struct gw_link *link;	   /* whose queue pairs carry it */
+	TAILQ_ENTRY(gw_conn) work; /* in gw_accel.dirty, .starved or .idle, see queued */
+	uint64_t tx_acked;	   /* bytes released, as last written to the line */
+	uint64_t rx_prod;	   /* bytes placed, as last written to the line */
+	uint32_t tx_ahead;	   /* bytes produced beyond tx_acked, as far as known */
+	uint32_t rx_unread;	   /* bytes below rx_prod the program has not taken, as known */
+	uint32_t tx_seq0;	   /* sequence number of tx cursor 0 */
+	uint32_t rx_seq0;	   /* sequence number of rx cursor 0 */
+	uint64_t arm_tx;	   /* as last written to the line */
+	uint64_t arm_rx;	   /* as last written to the line */
+	uint64_t read_bytes;	   /* payload READ */
+	uint64_t write_bytes;	   /* payload WRITTEN */
+	uint32_t rd_noted;	   /* bytes released since the last RdmaRdCompl */
+	uint32_t token;		   /* our name of it, 0: none */
+	uint16_t chunk[GW_CONN_CHUNKS]; /* payload held or being READ, gw_conn_chunk() */
+	uint16_t place;			/* line being composed in this burst, gw_conn_place() */
+	uint16_t ops_out;		/* work requests that will call back */
+	uint16_t ip_id;			/* identification of the next IPv4 header */
+	uint8_t state;			/* enum gw_conn_state */
+	uint8_t rd_out;			/* READs of payload among ops_out */
+	uint8_t ended;			/* enum tcp_event + 1 that ended it, 0: none */
+	uint8_t queued;			/* enum gw_queue */
+	bool line_due : 1;		/* the gateway line is to be written */
+	bool peek_due : 1;		/* the host line is to be READ */
+	bool peeking : 1;		/* it is being READ */
+	bool tx_fin : 1;		/* nothing follows what was produced */
 	bool tx_fin_seen : 1;  /* the flag was seen in a READ: READ once more, then believe it */
 	bool rx_fin : 1;       /* the client's FIN has been announced */
 	bool ready_due : 1;    /* payload that is here is to be told to the core */
@@ -97,10 +86,30 @@ struct gw_conn {
 	bool want_blocked : 1; /* a want() was refused for lack of room */
 	bool drained : 1;      /* everything sent is acknowledged */
 	bool counted : 1;      /* in the counters of limits */
+	bool timed : 1;	       /* due is set */
+
+	/* Towards the client */
+	uint8_t mac[6];	      /* next hop */
+	uint8_t port;	      /* towards it, index into gw.port[] */
+	struct net_flow flow; /* 4-tuple */
+	uint32_t nh_ms;	      /* when it was looked up, low 32 bits of milliseconds */
+
+	/* Life */
+	uint32_t heap;		    /* place in the timer heap, from 1; 0: not in it */
+	uint32_t due;		    /* own timer, low 32 bits of microseconds, see timed */
+	uint32_t born_ds;	    /* when it was granted, tenths of a second */
+	struct rte_mbuf *held_last; /* newest frame held back; its next is the oldest; ours */
+	uint16_t held;		    /* frames held back */
+	uint16_t slot;		    /* slot of the arena */
+	uint8_t arena;		    /* index into gw_host.arena[] */
+	uint8_t service;	    /* index into gw_cfg.service[] */
+	uint8_t reason;		    /* enum ib_reason of the hand-back */
+	uint8_t back_mid;	    /* DISCONN or ABORT: what ends the hand-back */
 };
 
+static_assert(GW_MAX_ARENAS <= 256 && GW_MAX_SERVICES <= 256 && GW_MAX_PORTS <= 256, "one byte");
 static_assert(offsetof(struct gw_conn, tcp) == 0, "found from the core's pointer");
-static_assert(sizeof(struct gw_conn) - sizeof(struct tcp_conn) <= 352, "the shell stays small");
+static_assert(sizeof(struct gw_conn) - sizeof(struct tcp_conn) <= 192, "the shell stays small");
 
 /** The connection around the core's part. */
 static inline struct gw_conn *gw_conn_of(struct tcp_conn *t)
@@ -112,6 +121,17 @@ static inline struct gw_conn *gw_conn_of(struct tcp_conn *t)
 static inline const struct ib_arena *gw_conn_arena(const struct gw_conn *c)
 {
 	return &c->link->host->arena[c->arena];
+}
+
+/** Bytes the server has produced, and bytes the program has taken, as far as known: cursors. */
+static inline uint64_t gw_tx_prod(const struct gw_conn *c)
+{
+	return c->tx_acked + c->tx_ahead;
+}
+
+static inline uint64_t gw_rx_cons(const struct gw_conn *c)
+{
+	return c->rx_prod - c->rx_unread;
 }
 
 /** Sequence number of a tx cursor, and the tx cursor of one near what is in flight. */
@@ -139,7 +159,7 @@ static inline uint64_t gw_rx_cursor(const struct gw_conn *c, uint32_t seq)
 /** Right edge of the receive ring as a sequence number, by the consumer cursor known. */
 static inline uint32_t gw_rx_edge(const struct gw_conn *c)
 {
-	return gw_rx_seq(c, c->rx_cons + gw_conn_arena(c)->rx_size);
+	return gw_rx_seq(c, gw_rx_cons(c) + gw_conn_arena(c)->rx_size);
 }
 
 /** True while the TCP core is at work. */

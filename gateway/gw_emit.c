@@ -17,10 +17,10 @@ int gw_emit_route(struct gw_conn *c)
 	struct gw_next_hop nh;
 	int rc = gw_neigh_lookup(w, &c->flow.remote, &nh);
 
-	c->nh_us = w->now_us;
+	c->nh_ms = (uint32_t)(w->now_us / 1000);
 	if (rc)
 		return rc;
-	c->port = nh.port;
+	c->port = (uint8_t)nh.port->index;
 	memcpy(c->mac, nh.mac.addr_bytes, sizeof(c->mac));
 	return 0;
 }
@@ -101,7 +101,7 @@ static void send_segment(struct gw_conn *c, const struct tcp_emit *e, uint32_t o
 	if (off + len < e->len)
 		flags &= (uint8_t) ~(TCP_PSH | TCP_FIN);
 	memcpy(l2.dst, c->mac, 6);
-	memcpy(l2.src, c->port->mac.addr_bytes, 6);
+	memcpy(l2.src, gw_conn_port(c)->mac.addr_bytes, 6);
 	n = net_build_tcp(rte_pktmbuf_mtod(m, uint8_t *), rte_pktmbuf_tailroom(m), &l2, &c->flow, e,
 			  e->seq + off, flags, len, c->ip_id++, &l4);
 	m->data_len = (uint16_t)n;
@@ -114,7 +114,7 @@ static void send_segment(struct gw_conn *c, const struct tcp_emit *e, uint32_t o
 	w->stats.tcp_segments_out++;
 	w->stats.tcp_bytes_out += len;
 	w->stats.tcp_retransmits += e->retx;
-	gw_port_tx(w, c->port, m);
+	gw_port_tx(w, gw_conn_port(c), m);
 }
 
 int gw_emit(struct tcp_conn *t, const struct tcp_emit *e)
@@ -130,7 +130,7 @@ int gw_emit(struct tcp_conn *t, const struct tcp_emit *e)
 	rc = count(c, e, &n);
 	if (rc)
 		return rc;
-	if (a->w->now_us - c->nh_us > GW_NEXT_HOP_US)
+	if ((uint32_t)(a->w->now_us / 1000) - c->nh_ms > GW_NEXT_HOP_MS)
 		gw_emit_route(c); /* keeps the old one when there is no answer now */
 	if (rte_pktmbuf_alloc_bulk(a->slices, a->bulk, n)) {
 		a->w->stats.drop[GW_DROP_NO_MBUF]++;
@@ -161,7 +161,7 @@ void gw_emit_sent(struct gw_conn *c)
 
 		tcp_sent(&c->tcp, a->run[i].seq, a->run[i].len, a->w->now_us);
 		for (int k = 0; k < GW_CONN_CHUNKS; k++) {
-			struct gw_chunk *ch = c->chunk[k];
+			struct gw_chunk *ch = gw_conn_chunk(c, k);
 
 			if (!ch || ch->state == GW_CH_READING)
 				continue;

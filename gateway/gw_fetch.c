@@ -16,7 +16,7 @@
 struct gw_chunk *gw_fetch_find(const struct gw_conn *c, uint32_t seq)
 {
 	for (int i = 0; i < GW_CONN_CHUNKS; i++) {
-		struct gw_chunk *ch = c->chunk[i];
+		struct gw_chunk *ch = gw_conn_chunk(c, i);
 
 		if (ch && seq - ch->seq < ch->len)
 			return ch;
@@ -29,7 +29,7 @@ uint64_t gw_fetch_floor(const struct gw_conn *c)
 	uint64_t floor = UINT64_MAX;
 
 	for (int i = 0; i < GW_CONN_CHUNKS && c->rd_out; i++) {
-		const struct gw_chunk *ch = c->chunk[i];
+		const struct gw_chunk *ch = gw_conn_chunk(c, i);
 
 		if (ch && ch->state == GW_CH_READING && gw_tx_cursor(c, ch->seq) < floor)
 			floor = gw_tx_cursor(c, ch->seq);
@@ -40,8 +40,10 @@ uint64_t gw_fetch_floor(const struct gw_conn *c)
 void gw_fetch_drop(struct gw_conn *c)
 {
 	for (int i = 0; i < GW_CONN_CHUNKS; i++) {
-		if (c->chunk[i] && c->chunk[i]->state != GW_CH_READING)
-			gw_chunk_put(c->chunk[i]);
+		struct gw_chunk *ch = gw_conn_chunk(c, i);
+
+		if (ch && ch->state != GW_CH_READING)
+			gw_chunk_put(ch);
 	}
 }
 
@@ -63,15 +65,17 @@ static int free_place(struct gw_conn *c)
 	int old = -1;
 
 	for (int i = 0; i < GW_CONN_CHUNKS; i++) {
-		if (!c->chunk[i])
+		const struct gw_chunk *ch = gw_conn_chunk(c, i);
+
+		if (!ch)
 			return i;
-		if (!spare(c, c->chunk[i]))
+		if (!spare(c, ch))
 			continue;
-		if (old < 0 || tcp_lt(c->chunk[i]->seq, c->chunk[old]->seq))
+		if (old < 0 || tcp_lt(ch->seq, gw_conn_chunk(c, old)->seq))
 			old = i;
 	}
 	if (old >= 0)
-		gw_chunk_put(c->chunk[old]);
+		gw_chunk_put(gw_conn_chunk(c, old));
 	return old;
 }
 
@@ -123,7 +127,7 @@ static int post_read(struct gw_conn *c, struct gw_chunk *ch, uint64_t cursor)
 /* Bytes to READ at seq: to the end of what there is, the next chunk held, or a full chunk. */
 static uint32_t extent(const struct gw_conn *c, uint32_t seq, uint32_t len, bool retx)
 {
-	uint32_t have = gw_tx_seq(c, c->tx_prod) - seq;
+	uint32_t have = gw_tx_seq(c, gw_tx_prod(c)) - seq;
 
 	if (!retx)
 		len = have;
@@ -132,7 +136,7 @@ static uint32_t extent(const struct gw_conn *c, uint32_t seq, uint32_t len, bool
 	if (len > GW_CHUNK_SIZE)
 		len = GW_CHUNK_SIZE;
 	for (int i = 0; i < GW_CONN_CHUNKS; i++) {
-		const struct gw_chunk *ch = c->chunk[i];
+		const struct gw_chunk *ch = gw_conn_chunk(c, i);
 
 		if (ch && ch->seq - seq < len)
 			len = ch->seq - seq;
@@ -148,7 +152,7 @@ static int start(struct gw_conn *c, uint32_t seq, uint32_t len, bool retx, uint3
 	struct gw_chunk *ch;
 	int place;
 
-	if (cursor < c->tx_acked || cursor >= c->tx_prod)
+	if (cursor < c->tx_acked || cursor >= gw_tx_prod(c))
 		return EFAULT;
 	if (a->reads_out >= GW_READS_MAX || ib_qp_room(&c->link->set.rd) < 2)
 		return ENOBUFS;
@@ -166,7 +170,7 @@ static int start(struct gw_conn *c, uint32_t seq, uint32_t len, bool retx, uint3
 		return ENOBUFS;
 	}
 	/* gw_chunk_get() may have taken a chunk of ours: the place found is free anyway. */
-	c->chunk[place] = ch;
+	c->chunk[place] = (uint16_t)(ch - a->chunks + 1);
 	gw_chunk_set_state(ch, GW_CH_READING);
 	c->rd_out++;
 	c->ops_out++;
@@ -174,7 +178,7 @@ static int start(struct gw_conn *c, uint32_t seq, uint32_t len, bool retx, uint3
 	a->ops_out++;
 	a->w->stats.rdma_reads++;
 	/* Little is left that we know of: look what was produced meanwhile. */
-	if (c->tx_prod - cursor - ch->len < gw_conn_arena(c)->tx_size / 4)
+	if (gw_tx_prod(c) - cursor - ch->len < gw_conn_arena(c)->tx_size / 4)
 		c->peek_due = true;
 	return 0;
 }
@@ -244,7 +248,7 @@ void gw_fetch_tell(struct gw_conn *c)
 {
 	c->ready_due = false;
 	for (int i = 0; i < GW_CONN_CHUNKS; i++) {
-		const struct gw_chunk *ch = c->chunk[i];
+		const struct gw_chunk *ch = gw_conn_chunk(c, i);
 
 		if (ch && ch->state != GW_CH_READING)
 			tcp_ready(&c->tcp, ch->seq, ch->len, c->link->worker->now_us);
@@ -257,7 +261,7 @@ void gw_fetch_acked(struct tcp_conn *t, uint32_t una)
 	struct gw_conn *c = gw_conn_of(t);
 
 	for (int i = 0; i < GW_CONN_CHUNKS; i++) {
-		struct gw_chunk *ch = c->chunk[i];
+		struct gw_chunk *ch = gw_conn_chunk(c, i);
 
 		if (ch && ch->state != GW_CH_READING && tcp_leq(ch->seq + ch->len, una))
 			gw_chunk_put(ch);

@@ -23,7 +23,7 @@ int gw_lines_open(struct gw_conn *c)
 
 	if (!gw_place_room(c, 1))
 		return ENOBUFS;
-	c->place = gw_place_get(a, c);
+	gw_conn_set_place(c, gw_place_get(a, c));
 	if (!c->place)
 		return ENOBUFS;
 	gw_alink_of(c->link)->places++;
@@ -35,21 +35,20 @@ static uint64_t releasable(const struct gw_conn *c)
 {
 	uint64_t una = gw_tx_cursor(c, c->tcp.snd_una), floor = gw_fetch_floor(c);
 
-	if (una > c->tx_prod)
-		una = c->tx_prod;
-	return una < floor ? una : floor;
+	una = RTE_MIN(una, gw_tx_prod(c));
+	return RTE_MIN(una, floor);
 }
 
 /* Free bytes in the receive ring, as far as known. */
 static uint32_t rx_room(const struct gw_conn *c)
 {
-	return gw_conn_arena(c)->rx_size - (uint32_t)(c->rx_prod - c->rx_cons);
+	return gw_conn_arena(c)->rx_size - c->rx_unread;
 }
 
 /* Values the doorbells should be armed with. */
 static uint64_t arm_tx(const struct gw_conn *c)
 {
-	return c->tcp.snd_nxt == gw_tx_seq(c, c->tx_prod) ? c->tx_prod : c->arm_tx;
+	return c->tcp.snd_nxt == gw_tx_seq(c, gw_tx_prod(c)) ? gw_tx_prod(c) : c->arm_tx;
 }
 
 static uint64_t arm_rx(const struct gw_conn *c)
@@ -58,9 +57,9 @@ static uint64_t arm_rx(const struct gw_conn *c)
 
 	if (rx_room(c) >= size / 2)
 		return c->arm_rx;
-	if (c->arm_rx != IB_ARM_NEVER && c->rx_cons <= c->arm_rx)
+	if (c->arm_rx != IB_ARM_NEVER && gw_rx_cons(c) <= c->arm_rx)
 		return c->arm_rx; /* still armed */
-	return c->rx_cons + size / 4 - 1;
+	return gw_rx_cons(c) + size / 4 - 1;
 }
 
 /* Out-of-order intervals of the position as cursors. */
@@ -79,26 +78,34 @@ static void fill_ooo(const struct gw_conn *c, const struct tcp_rx_pos *pos, stru
 	}
 }
 
-/* Composes the line of c->place and moves the "last written" values. */
-static void fill(struct gw_conn *c, uint32_t flags)
+/* Moves the "last written" cursors; what is kept as a distance from them follows. */
+static void move(struct gw_conn *c, uint64_t tx_acked, uint64_t rx_prod)
+{
+	c->tx_ahead -= (uint32_t)(tx_acked - c->tx_acked);
+	c->tx_acked = tx_acked;
+	c->rx_unread += (uint32_t)(rx_prod - c->rx_prod);
+	c->rx_prod = rx_prod;
+}
+
+/* Composes a line and moves the "last written" values. */
+static void fill(struct gw_conn *c, struct gw_place *p, uint32_t flags)
 {
 	struct gw_worker *w = c->link->worker;
-	struct ib_gw_line *l = c->place->line;
-	struct tcp_rx_pos *pos = &c->place->pos;
+	struct ib_gw_line *l = p->line;
+	struct tcp_rx_pos *pos = &p->pos;
 	struct tcp_state_io st;
 	uint64_t sent;
 
 	tcp_rx_get(&c->tcp, pos);
 	tcp_export(&c->tcp, &st, w->now_us);
 	fill_ooo(c, pos, l);
-	c->rx_prod = gw_rx_cursor(c, pos->rcv_nxt - pos->fin);
-	c->tx_acked = releasable(c);
+	move(c, releasable(c), gw_rx_cursor(c, pos->rcv_nxt - pos->fin));
 	c->arm_tx = flags & IB_GL_BACK ? IB_ARM_NEVER : arm_tx(c);
 	c->arm_rx = flags & IB_GL_BACK ? IB_ARM_NEVER : arm_rx(c);
 	c->rx_fin = pos->fin;
 	sent = gw_tx_cursor(c, st.snd_nxt);
 	l->tx_acked = htole64(c->tx_acked);
-	l->tx_sent = htole64(sent < c->tx_prod ? sent : c->tx_prod);
+	l->tx_sent = htole64(RTE_MIN(sent, gw_tx_prod(c)));
 	l->rx_prod = htole64(c->rx_prod);
 	l->arm_tx = htole64(c->arm_tx);
 	l->arm_rx = htole64(c->arm_rx);
@@ -136,21 +143,21 @@ static int post(struct gw_conn *c, uint32_t flags)
 {
 	struct gw_accel *a = gw_accel_of(c);
 	const struct ib_arena *ar = gw_conn_arena(c);
-	struct gw_place *p = c->place;
+	struct gw_place *p = gw_conn_place(c);
 	struct ibv_sge sge = {
 		.addr = (uintptr_t)p->line, .length = sizeof(*p->line), .lkey = a->line_mr->lkey};
 	int rc;
 
-	fill(c, flags);
+	fill(c, p, flags);
 	p->op.done = on_written;
 	rc = ib_qp_write(&c->link->set.ctl, &sge, 1,
 			 ar->gw_base + (uint64_t)c->slot * sizeof(struct ib_gw_line), ar->gw_rkey,
 			 &p->op);
 	if (rc) {
-		gw_accel_fail(c->link); /* c->place goes with the connection */
+		gw_accel_fail(c->link); /* the line goes with the connection */
 		return rc;
 	}
-	c->place = NULL;
+	gw_conn_set_place(c, NULL);
 	gw_alink_of(c->link)->places--;
 	c->ops_out++;
 	a->ops_out++;
@@ -176,9 +183,8 @@ void gw_lines_post(struct gw_conn *c)
 		if (rx_room(c) < gw_conn_arena(c)->rx_size / 4 * 3)
 			c->peek_due = true;
 	}
-	c->rd_noted += c->tx_acked - tx;
-	if (c->rd_noted >= gw_conn_arena(c)->tx_size / 8 ||
-	    (c->rd_noted && c->tx_acked == c->tx_prod)) {
+	c->rd_noted += (uint32_t)(c->tx_acked - tx);
+	if (c->rd_noted >= gw_conn_arena(c)->tx_size / 8 || (c->rd_noted && !c->tx_ahead)) {
 		c->rd_noted = 0;
 		m.cursor = htobe64(c->tx_acked);
 		m.flags = 0;
@@ -191,7 +197,7 @@ static bool release_due(const struct gw_conn *c)
 {
 	uint64_t now = releasable(c), freed = now - c->tx_acked;
 
-	return freed >= gw_conn_arena(c)->tx_size / 8 || (freed && now == c->tx_prod);
+	return freed >= gw_conn_arena(c)->tx_size / 8 || (freed && now == gw_tx_prod(c));
 }
 
 /* The host line is here. */
@@ -257,10 +263,10 @@ void gw_lines_run(struct gw_conn *c)
 		c->line_due = true;
 	if (c->line_due && (c->place || !gw_lines_open(c)))
 		gw_lines_post(c);
-	if (c->place && !c->place->n && !c->line_due) {
+	if (c->place && !gw_conn_place(c)->n && !c->line_due) {
 		/* Opened for a segment that brought nothing. */
-		gw_place_put(gw_accel_of(c), c->place);
-		c->place = NULL;
+		gw_place_put(gw_accel_of(c), gw_conn_place(c));
+		gw_conn_set_place(c, NULL);
 		gw_alink_of(c->link)->places--;
 	}
 	if (c->peek_due && !c->line_due)
@@ -271,7 +277,7 @@ int gw_lines_final(struct gw_conn *c)
 {
 	if (!c->place && gw_lines_open(c))
 		return ENOBUFS;
-	c->place->final = true;
+	gw_conn_place(c)->final = true;
 	return post(c, IB_GL_BACK);
 }
 
@@ -279,7 +285,7 @@ bool gw_lines_cursors(struct gw_conn *c, uint64_t tx_prod, uint64_t rx_cons, uin
 {
 	struct gw_worker *w = c->link->worker;
 	const struct ib_arena *ar = gw_conn_arena(c);
-	bool tx_new = tx_prod > c->tx_prod, rx_new = rx_cons > c->rx_cons;
+	bool tx_new = tx_prod > gw_tx_prod(c), rx_new = rx_cons > gw_rx_cons(c);
 
 	/* Older values than known are late news, not errors. */
 	if ((tx_new && (tx_prod - c->tx_acked > ar->tx_size || c->tx_fin)) ||
@@ -290,11 +296,11 @@ bool gw_lines_cursors(struct gw_conn *c, uint64_t tx_prod, uint64_t rx_cons, uin
 		return false;
 	}
 	if (tx_new) {
-		tcp_produced(&c->tcp, (uint32_t)(tx_prod - c->tx_prod), w->now_us);
-		c->tx_prod = tx_prod;
+		tcp_produced(&c->tcp, (uint32_t)(tx_prod - gw_tx_prod(c)), w->now_us);
+		c->tx_ahead = (uint32_t)(tx_prod - c->tx_acked);
 	}
 	if (rx_new) {
-		c->rx_cons = rx_cons;
+		c->rx_unread = (uint32_t)(c->rx_prod - rx_cons);
 		tcp_room(&c->tcp, gw_rx_edge(c), w->now_us);
 	}
 	if (flags & IB_HL_TX_FIN)

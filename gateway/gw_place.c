@@ -42,11 +42,12 @@ static void place(struct gw_conn *c, struct rte_mbuf *m, const struct net_pkt *p
 {
 	struct gw_worker *w = c->link->worker;
 	const uint8_t *data = rte_pktmbuf_mtod_offset(m, uint8_t *, p->payload_off + rx->skip);
-	uint64_t cursor = gw_rx_cursor(c, rx->seq);
+	uint64_t cursor = gw_rx_cursor(c, rx->seq), cons = gw_rx_cons(c);
+	struct gw_place *line = gw_conn_place(c);
 
-	c->place->m[c->place->n++] = m;
+	line->m[line->n++] = m;
 	c->line_due = true;
-	if (cursor < c->rx_cons || cursor + rx->len > c->rx_cons + gw_conn_arena(c)->rx_size) {
+	if (cursor < cons || cursor + rx->len > cons + gw_conn_arena(c)->rx_size) {
 		/* The window never promises more than the ring has; should it, nothing is lost. */
 		gw_accel_fail(c->link);
 		return;
@@ -64,11 +65,11 @@ static void place(struct gw_conn *c, struct rte_mbuf *m, const struct net_pkt *p
 /* Secures what a segment with payload or FIN may need. */
 static bool secure(struct gw_conn *c)
 {
-	if (c->place && c->place->n == GW_BURST)
+	if (c->place && gw_conn_place(c)->n == GW_BURST)
 		gw_lines_post(c);
 	if (!c->place && gw_lines_open(c))
 		return false;
-	return c->place->n < GW_BURST && gw_place_room(c, PLACE_WRS);
+	return gw_conn_place(c)->n < GW_BURST && gw_place_room(c, PLACE_WRS);
 }
 
 void gw_place_input(struct gw_conn *c, struct rte_mbuf *m, const struct net_pkt *p,

@@ -212,19 +212,18 @@ static enum ib_reason prepare(struct take *t, struct gw_conn *c)
 	uint16_t mss_max;
 
 	c->flow = t->flow;
-	c->req_id = t->m->req_id;
-	c->arena = t->arena_index;
+	c->arena = (uint8_t)t->arena_index;
 	c->slot = t->slot;
-	c->service = t->service;
-	c->tx_prod = t->tx_prod;
+	c->service = (uint8_t)t->service;
+	c->tx_ahead = (uint32_t)t->tx_prod;
 	c->rx_prod = t->rx_prod;
-	c->rx_cons = t->rx_cons;
+	c->rx_unread = (uint32_t)(t->rx_prod - t->rx_cons);
 	c->tx_seq0 = t->st.snd_una;
 	c->rx_fin = t->st.state == TCP_S_CLOSE_WAIT; /* its FIN lies behind the last byte */
 	c->rx_seq0 = t->st.rcv_nxt - c->rx_fin - (uint32_t)t->rx_prod;
 	if (gw_emit_route(c))
 		return IB_R_NO_ROUTE;
-	mss_max = c->port->cfg->mtu - (net_addr_is_v4(&c->flow.local) ? 40 : 60);
+	mss_max = gw_conn_port(c)->cfg->mtu - (net_addr_is_v4(&c->flow.local) ? 40 : 60);
 	if (t->st.mss > mss_max)
 		t->st.mss = mss_max;
 	if (tcp_import(&c->tcp, &w->gw->tcp, &gw_conn_tcp_ops, &t->st, w->now_us))
@@ -255,7 +254,7 @@ void gw_take_req(struct gw_link *l, const struct ib_req *req)
 		deny(&t, r);
 		return;
 	}
-	c = gw_conn_new(w->accel, l);
+	c = gw_conn_new(w->accel, l, req->req_id);
 	r = c ? prepare(&t, c) : IB_R_GW_LIMIT;
 	if (r) {
 		drop_limits(&t);
@@ -267,8 +266,8 @@ void gw_take_req(struct gw_link *l, const struct ib_req *req)
 	c->counted = true;
 	gw_alink_of(l)->slots[c->arena][c->slot / 64] |= 1ull << c->slot % 64;
 	gw_conn_set_state(c, GW_C_PREPARED);
-	c->due = w->now_us + GW_GRANT_US;
-	gw_timer_set(w->accel, c, c->due);
+	gw_conn_wait(c, GW_GRANT_US);
+	gw_timer_set(w->accel, c, gw_conn_due(c));
 	w->stats.accel_grants++;
 	out.token = htobe32(c->token);
 	gw_accel_send(l, IB_MID_GRANT, &out);
@@ -305,22 +304,18 @@ void gw_take_commit(struct gw_link *l, const struct ib_ctl *m)
 
 void gw_take_cancel(struct gw_link *l, const struct ib_ctl *m)
 {
-	struct gw_alink *al = gw_alink_of(l);
+	struct gw_conn *c = gw_conn_by_req(l->worker->accel, l, m->req_id);
 	struct ib_ctl out = {.token = m->token, .req_id = m->req_id};
-	struct gw_conn *c;
 
 	l->worker->stats.accel_cancels++;
-	TAILQ_FOREACH (c, &al->conns, peer) {
-		if (c->req_id != m->req_id)
-			continue;
-		if (c->state != GW_C_PREPARED) {
-			/* After COMMIT only a hand-back leads back. */
-			l->worker->stats.drop[GW_DROP_BAD_MESSAGE]++;
-			return;
-		}
+	if (c && c->state != GW_C_PREPARED) {
+		/* After COMMIT only a hand-back leads back. */
+		l->worker->stats.drop[GW_DROP_BAD_MESSAGE]++;
+		return;
+	}
+	if (c) {
 		out.token = htobe32(c->token);
 		gw_conn_forget(c);
-		break;
 	}
 	gw_accel_send(l, IB_MID_CANCEL_ACK, &out);
 }

@@ -20,6 +20,7 @@ struct net_l2 {
 	uint8_t dst[6]; /* next hop's MAC */
 	uint8_t src[6]; /* our MAC */
 	uint16_t vlan;	/* 802.1Q VID, 0: untagged */
+	uint32_t label; /* IPv6 flow label, 20 bits, the same in all of them (RFC 6437) */
 };
 
 /**
@@ -27,6 +28,7 @@ struct net_l2 {
  * for `paylen` bytes of payload that follow. seq and flags override those of *e (a run is cut by
  * the caller). The IPv4 header checksum is complete; the TCP checksum field holds the
  * pseudo-header sum (complement to be finished over header and payload, or by the device).
+ * IPv4 headers say DF unless e->df_off.
  * *l4_off gets the offset of the TCP header.
  */
 size_t net_build_tcp(uint8_t *buf, size_t room, const struct net_l2 *l2, const struct net_flow *f,

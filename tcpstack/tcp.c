@@ -17,6 +17,8 @@
  *
  *	tcp_timer() -> tcp_timer.c -> tcp_rto.c, tcp_tlp.c, tcp_persist.c.
  *
+ *	tcp_icmp() -> tcp_icmp.c (to be believed?) -> tcp_pmtu.c, tcp_plpmtu.c.
+ *
  *	tcp_output() -> tcp_output.c -> tcp_payload.c (wants), tcp_options.c.
  *
  * Four positions divide the sending side, snd_una <= snd_nxt <= want_nxt <=
@@ -73,6 +75,8 @@ static bool in_order(uint32_t a, uint32_t b)
 static bool state_valid(const struct tcp_state_io *st)
 {
 	if (st->version != TCP_STATE_VERSION || st->mss < MSS_MIN || st->n_ooo > TCP_MAX_SACK)
+		return false;
+	if (st->mss_max && st->mss_max < st->mss)
 		return false;
 	if (st->state != TCP_S_ESTABLISHED && st->state != TCP_S_CLOSE_WAIT)
 		return false;
@@ -156,7 +160,7 @@ int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_o
 	tcp_set_state(c, TCP_S_CLOSED);
 	if (!state_valid(st))
 		return EINVAL;
-	c->mss = st->mss;
+	tcp_pmtu_init(c, st, now);
 	c->wscale_ok = st->wscale_ok;
 	c->snd_wscale = st->wscale_ok ? st->snd_wscale : 0;
 	c->rcv_wscale = st->wscale_ok ? st->rcv_wscale : 0;
@@ -186,7 +190,9 @@ void tcp_export(const struct tcp_conn *c, struct tcp_state_io *st, uint64_t now)
 		.sack_ok = c->sack_ok,
 		.ts_ok = c->ts_ok,
 		.ts_recent_valid = c->ts_recent_valid,
+		.is_v6 = c->is_v6,
 		.mss = c->mss,
+		.mss_max = c->mss_max,
 		.snd_una = c->snd_una,
 		.snd_nxt = c->snd_nxt,
 		.snd_avail = c->snd_avail,

@@ -107,6 +107,7 @@ struct tcp_emit {
 	uint8_t flags;	 /* TCP_*; PSH and FIN belong to the last segment of the run */
 	uint8_t optlen;	 /* bytes of opt[], a multiple of 4 */
 	bool retx;	 /* a retransmission */
+	bool df_off;	 /* IPv4: routers may fragment, the path is narrower than any segment */
 	uint8_t opt[40]; /* option bytes in wire format, each segment of the run carries them */
 };
 
@@ -157,6 +158,45 @@ struct tcp_rx {
 	_(PAYLOAD, "payload") /* payload cannot be had any more; nothing more is sent */ \
 	_(DRAINED, "drained") /* quiesced, and all that was sent is acknowledged */      \
 	_(CLOSED, "closed")   /* orderly end: LAST-ACK acknowledged or TIME-WAIT over */
+
+#define TCP_FOREACH_ICMP(_)                                                            \
+	_(NONE, "none")                                                                \
+	_(TOO_BIG, "too-big")	      /* fragmentation needed, packet too big */       \
+	_(UNREACHABLE, "unreachable") /* net, host, port or protocol, or prohibited */ \
+	_(TIME, "time-exceeded")      /* TTL or reassembly */                          \
+	_(PARAMETER, "parameter")     /* parameter problem */
+
+/** What an ICMP or ICMPv6 error says. */
+enum tcp_icmp_kind {
+#define _(sym, name) TCP_K_##sym,
+	TCP_FOREACH_ICMP(_)
+#undef _
+		TCP_K_COUNT
+};
+
+/** An ICMP error that quotes a segment of the connection. */
+struct tcp_icmp_err {
+	enum tcp_icmp_kind kind; /* what it says */
+	uint32_t seq;		 /* sequence number of the quoted segment */
+	uint32_t mtu;		 /* TOO_BIG: next-hop MTU in bytes, 0: not said */
+	uint32_t len;		 /* length of the quoted packet with its IP header, 0: unknown */
+};
+
+#define TCP_FOREACH_ICMP_VERDICT(_)                                                     \
+	_(TAKEN, "taken")	/* segments are smaller now */                          \
+	_(PENDING, "pending")	/* taken when the quoted segment times out */           \
+	_(NOTED, "noted")	/* a soft error, remembered */                          \
+	_(SEQUENCE, "sequence") /* quotes nothing that is in flight */                  \
+	_(BAD_SIZE, "bad-size") /* an MTU below the least, or not below what is sent */ \
+	_(CLOSED, "closed")
+
+/** What became of an ICMP error; each is a named counter in the shell. */
+enum tcp_icmp_verdict {
+#define _(sym, name) TCP_I_##sym,
+	TCP_FOREACH_ICMP_VERDICT(_)
+#undef _
+		TCP_I_COUNT
+};
 
 /** What the core tells the shell about the connection as a whole. */
 enum tcp_event {
@@ -218,24 +258,26 @@ struct tcp_state_io {
 	bool ts_ok;	      /* timestamps in use */
 	bool ts_recent_valid; /* ts_recent is known */
 	bool resume_loss;     /* what is in flight is deemed lost: sent again at once */
-	uint16_t mss;	  /* largest payload without options the path takes (peer's MSS, own MTU) */
-	uint32_t snd_una; /* oldest unacknowledged sequence number */
-	uint32_t snd_nxt; /* next to send; [snd_una, snd_nxt) is in flight */
-	uint32_t snd_avail; /* end of the bytes the server has produced (>= snd_nxt) */
-	uint32_t snd_wnd;   /* client's window in bytes, scaled */
-	uint32_t snd_wl1;   /* SND.WL1 */
-	uint32_t snd_wl2;   /* SND.WL2 */
-	uint32_t max_wnd;   /* largest snd_wnd seen */
-	uint32_t rcv_nxt;   /* next expected from the client */
-	uint32_t rcv_edge;  /* right edge last advertised; never retreats */
-	uint32_t rcv_room;  /* right edge of the server's ring as a sequence number */
-	uint32_t ts_val;    /* value of our timestamp clock at `now`; ticks of 1 ms */
-	uint32_t ts_recent; /* TS.Recent */
-	uint32_t cwnd;	    /* bytes, 0: start with the initial window */
-	uint32_t ssthresh;  /* bytes, 0: infinite */
-	uint32_t srtt_us;   /* 0: not measured */
-	uint32_t rttvar_us; /* 0 with srtt_us 0 */
-	uint8_t n_ooo;	    /* out-of-order intervals already placed */
+	bool is_v6;	      /* over IPv6 */
+	uint16_t mss;	      /* largest payload without options the path takes */
+	uint16_t mss_max;     /* the same of both ends (peer's MSS, own MTU); 0: mss */
+	uint32_t snd_una;     /* oldest unacknowledged sequence number */
+	uint32_t snd_nxt;     /* next to send; [snd_una, snd_nxt) is in flight */
+	uint32_t snd_avail;   /* end of the bytes the server has produced (>= snd_nxt) */
+	uint32_t snd_wnd;     /* client's window in bytes, scaled */
+	uint32_t snd_wl1;     /* SND.WL1 */
+	uint32_t snd_wl2;     /* SND.WL2 */
+	uint32_t max_wnd;     /* largest snd_wnd seen */
+	uint32_t rcv_nxt;     /* next expected from the client */
+	uint32_t rcv_edge;    /* right edge last advertised; never retreats */
+	uint32_t rcv_room;    /* right edge of the server's ring as a sequence number */
+	uint32_t ts_val;      /* value of our timestamp clock at `now`; ticks of 1 ms */
+	uint32_t ts_recent;   /* TS.Recent */
+	uint32_t cwnd;	      /* bytes, 0: start with the initial window */
+	uint32_t ssthresh;    /* bytes, 0: infinite */
+	uint32_t srtt_us;     /* 0: not measured */
+	uint32_t rttvar_us;   /* 0 with srtt_us 0 */
+	uint8_t n_ooo;	      /* out-of-order intervals already placed */
 	struct tcp_range ooo[TCP_MAX_SACK];
 };
 #define TCP_STATE_VERSION 1
@@ -300,6 +342,9 @@ void tcp_detach(struct tcp_conn *c);
  */
 void tcp_quiesce(struct tcp_conn *c, uint64_t now);
 
+/** An ICMP error quotes a segment of the connection (RFC 5927). */
+enum tcp_icmp_verdict tcp_icmp(struct tcp_conn *c, const struct tcp_icmp_err *e, uint64_t now);
+
 /** Runs timers due at `now`. */
 void tcp_timer(struct tcp_conn *c, uint64_t now);
 
@@ -313,6 +358,7 @@ void tcp_output(struct tcp_conn *c, uint64_t now);
 const char *tcp_state_name(enum tcp_state s);
 const char *tcp_verdict_name(enum tcp_verdict v);
 const char *tcp_event_name(enum tcp_event e);
+const char *tcp_icmp_name(enum tcp_icmp_verdict v);
 
 /** Sequence comparison, RFC 9293 section 3.4: true when a is before b (modulo 2^32). */
 static inline bool tcp_lt(uint32_t a, uint32_t b)

@@ -20,6 +20,7 @@ static void advance_una(struct tcp_conn *c, uint32_t ack, uint64_t now)
 	c->tlp_due = false;
 	tcp_sack_trim(c);
 	tcp_payload_trim(c);
+	tcp_pmtu_acked(c, now);
 	c->una_retx = false;
 	if (tcp_lt(ack, c->high_rxt))
 		tcp_recovery_mark(c, ack); /* holes are retransmitted in ascending order */

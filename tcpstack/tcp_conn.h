@@ -66,6 +66,12 @@ struct tcp_stats {
 	uint32_t dsacks;	 /* duplicate SACK blocks received */
 	uint32_t probes;	 /* zero-window probes and tail loss probes sent */
 	uint32_t challenge_acks; /* ACKs sent for doubtful segments, RFC 5961 */
+	uint32_t icmp_in;	 /* ICMP errors about the connection */
+	uint32_t icmp_ignored;	 /* of which were not believed, RFC 5927 */
+	uint32_t mtu_falls;	 /* smaller segments because of an ICMP error */
+	uint32_t black_holes;	 /* smaller segments because of timeouts, RFC 4821 section 7.7 */
+	uint32_t mtu_probes;	 /* probes for larger segments sent */
+	uint32_t mtu_rises;	 /* of which arrived */
 };
 
 /** One connection. */
@@ -200,9 +206,30 @@ struct tcp_conn {
 	uint32_t ts_recent; /* TS.Recent */
 	uint32_t ts_age_ms; /* when ts_recent was updated */
 
+	/* Path MTU: tcp_icmp.c, tcp_pmtu.c, tcp_plpmtu.c; sizes as mss */
+	uint32_t pm_end;       /* end of the first full segment of this size; see pm_sent */
+	uint32_t pm_seq;       /* start of the probe that is out */
+	uint32_t pm_probe_end; /* its end */
+	uint32_t pm_ms;	       /* when the last search ended */
+	uint32_t pm_fail;      /* smallest size known to fail, above mss_max: none */
+	uint32_t ptb_seq;      /* what the pending error quotes */
+	uint16_t ptb_mss;      /* what the pending error asks for */
+	uint16_t mss_max;      /* what both ends would take */
+	uint16_t pm_next;      /* size to probe, 0: no search */
+	uint8_t pm_tries;      /* probes of that size that were lost */
+	uint8_t pm_rtos;       /* timeouts in a row at this size */
+	uint8_t soft_error;    /* (readable) enum tcp_icmp_kind of the last soft error */
+	bool pm_sent : 1;      /* a full segment of this size was sent */
+	bool pm_proven : 1;    /* and acknowledged */
+	bool pm_out : 1;       /* a probe is out */
+	bool pm_bad : 1;       /* and an ICMP error says that it did not fit */
+	bool ptb_pending : 1;  /* an ICMP error waits for a timeout */
+	bool is_v6 : 1;	       /* over IPv6 */
+	bool df_off : 1;       /* IPv4: sent without DF */
+
 	struct tcp_stats stats; /* (readable) */
 };
 
-static_assert(sizeof(struct tcp_conn) <= 512, "one connection must stay small");
+static_assert(sizeof(struct tcp_conn) <= 768, "one connection must stay small");
 
 #endif

@@ -50,6 +50,7 @@ static void sent_new(struct tcp_conn *c, uint32_t seq, uint32_t len, bool fin, u
 		c->rtt_us = (uint32_t)now;
 	}
 	tcp_payload_trim(c);
+	tcp_pmtu_sent(c, seq, len);
 	if (fin)
 		tcp_fin_out(c);
 	tcp_timer_grown(c, now);
@@ -69,6 +70,7 @@ int tcp_emit_run(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, 
 	e.optlen = tcp_options_build(c, false, now, e.opt);
 	e.mss = c->mss - e.optlen;
 	e.wnd = tcp_window_field(c);
+	e.df_off = c->df_off;
 	err = c->ops->emit(c, &e);
 	if (err == ENODATA)
 		tcp_payload_lost(c, retx);
@@ -170,6 +172,7 @@ static void send_new(struct tcp_conn *c, uint64_t now)
 		return;
 	if (!tcp_flight(c) && (tcp_ms(now) - c->sent_ms) > tcp_rto(c) / 1000)
 		tcp_cc_idle(c, now);
+	tcp_plpmtu_output(c, now);
 	while (c->snd_nxt != c->snd_avail) {
 		len = new_len(c);
 		if (!len)

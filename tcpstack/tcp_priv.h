@@ -129,13 +129,14 @@ bool tcp_sack_is_dsack(const struct tcp_seg *seg); /* first block reports a dupl
 void tcp_recovery_ack(struct tcp_conn *c, uint32_t acked, uint32_t delivered, bool dup,
 		      uint64_t now); /* loss detection and cwnd after an ACK */
 bool tcp_recovery_spurious(struct tcp_conn *c, const struct tcp_seg *seg); /* Eifel */
-void tcp_recovery_enter(struct tcp_conn *c);				   /* OPEN to RECOVERY */
-void tcp_recovery_loss(struct tcp_conn *c, uint64_t now); /* a timeout: everything is lost */
+void tcp_recovery_enter(struct tcp_conn *c, uint64_t now);		   /* OPEN to RECOVERY */
+void tcp_recovery_loss(struct tcp_conn *c, uint64_t now);   /* a timeout: everything is lost */
+void tcp_recovery_resize(struct tcp_conn *c, uint64_t now); /* the same, but no congestion */
 void tcp_recovery_mark(struct tcp_conn *c,
 		       uint32_t high); /* the segment at snd_una was sent again by now */
 void tcp_recovery_retx(struct tcp_conn *c, uint32_t seq, uint32_t end, uint64_t now);
-void tcp_recovery_dsack(struct tcp_conn *c); /* the client reported a duplicate */
-void tcp_recovery_reo(struct tcp_conn *c);   /* the reordering timer ran out */
+void tcp_recovery_dsack(struct tcp_conn *c);		 /* the client reported a duplicate */
+void tcp_recovery_reo(struct tcp_conn *c, uint64_t now); /* the reordering timer ran out */
 
 /* tcp_cubic.c */
 void tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint64_t now); /* grows cwnd */
@@ -173,6 +174,25 @@ void tcp_tlp_ack(struct tcp_conn *c, const struct tcp_seg *seg, bool dsack, bool
 bool tcp_persist_needed(const struct tcp_conn *c);
 void tcp_persist_fire(struct tcp_conn *c, uint64_t now);
 void tcp_persist_output(struct tcp_conn *c, uint64_t now);
+
+/* tcp_pmtu.c */
+uint32_t tcp_pmtu_hdr(const struct tcp_conn *c); /* bytes of IP and TCP header without options */
+void tcp_pmtu_init(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now);
+void tcp_pmtu_set(struct tcp_conn *c, uint32_t mss);		     /* another size */
+bool tcp_pmtu_lower(struct tcp_conn *c, uint32_t mss, uint64_t now); /* false: no change */
+void tcp_pmtu_sent(struct tcp_conn *c, uint32_t seq, uint32_t len);  /* new payload left */
+void tcp_pmtu_acked(struct tcp_conn *c, uint64_t now);		     /* snd_una moved */
+void tcp_pmtu_rto(struct tcp_conn *c, uint64_t now);		     /* after a timeout */
+
+/* tcp_plpmtu.c */
+void tcp_plpmtu_rest(struct tcp_conn *c, uint64_t now); /* no search until ten minutes from now */
+void tcp_plpmtu_search(struct tcp_conn *c);		/* begins a search */
+bool tcp_plpmtu_too_big(struct tcp_conn *c, uint32_t seq, uint32_t mss,
+			uint64_t now);			 /* true: the error was about the probe */
+void tcp_plpmtu_acked(struct tcp_conn *c, uint64_t now); /* snd_una moved */
+bool tcp_plpmtu_lost(struct tcp_conn *c, bool timeout,
+		     uint64_t now); /* loss recovery begins; true: only the probe was lost */
+void tcp_plpmtu_output(struct tcp_conn *c, uint64_t now); /* sends the probe that is due */
 
 /* tcp_output.c: one run; updates everything that follows from it. 0 or what emit() said. */
 int tcp_emit_run(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, bool retx,

@@ -41,10 +41,13 @@ static void undo_save(struct tcp_conn *c)
 	c->undo_ok = true;
 }
 
-void tcp_recovery_enter(struct tcp_conn *c)
+void tcp_recovery_enter(struct tcp_conn *c, uint64_t now)
 {
 	undo_save(c);
-	tcp_cc_reduce(c);
+	if (tcp_plpmtu_lost(c, false, now))
+		c->ssthresh = c->cwnd; /* what was lost was too large, not too much */
+	else
+		tcp_cc_reduce(c);
 	c->recover = c->snd_nxt;
 	c->high_rxt = c->snd_una;
 	c->una_retx = c->una_lost = false;
@@ -57,17 +60,9 @@ void tcp_recovery_enter(struct tcp_conn *c)
 	set_recovery(c, TCP_R_RECOVERY);
 }
 
-void tcp_recovery_loss(struct tcp_conn *c, uint64_t now)
+/* All that is in flight and not SACKed is to be sent again, in slow start. */
+static void all_lost(struct tcp_conn *c)
 {
-	bool first = c->recovery == TCP_R_OPEN;
-
-	if (first)
-		undo_save(c);
-	if (first || !c->backoff)
-		tcp_cc_reduce(c);
-	if (c->backoff)
-		c->n_sacked = 0; /* a second timeout: trust nothing, RFC 2018 section 8 */
-	c->cwnd = c->mss;
 	c->recover = c->snd_nxt;
 	c->lost_edge = c->snd_nxt;
 	c->high_rxt = c->snd_una;
@@ -78,6 +73,31 @@ void tcp_recovery_loss(struct tcp_conn *c, uint64_t now)
 	c->rtt_timing = false;
 	c->tlp_out = c->tlp_due = false;
 	set_recovery(c, TCP_R_LOSS);
+}
+
+void tcp_recovery_loss(struct tcp_conn *c, uint64_t now)
+{
+	bool first = c->recovery == TCP_R_OPEN;
+
+	tcp_plpmtu_lost(c, true, now);
+	if (first)
+		undo_save(c);
+	if (first || !c->backoff)
+		tcp_cc_reduce(c);
+	if (c->backoff)
+		c->n_sacked = 0; /* a second timeout: trust nothing, RFC 2018 section 8 */
+	c->cwnd = c->mss;
+	all_lost(c);
+}
+
+void tcp_recovery_resize(struct tcp_conn *c, uint64_t now)
+{
+	if (!tcp_flight(c))
+		return;
+	c->ssthresh = tcp_max(c->ssthresh, c->cwnd);
+	c->cwnd = tcp_min(c->cwnd, tcp_cc_initial(c));
+	c->undo_ok = false;
+	all_lost(c);
 }
 
 bool tcp_recovery_spurious(struct tcp_conn *c, const struct tcp_seg *seg)
@@ -192,7 +212,7 @@ void tcp_recovery_ack(struct tcp_conn *c, uint32_t acked, uint32_t delivered, bo
 	case TCP_R_OPEN:
 		detect_open(c);
 		if (tcp_lt(c->snd_una, c->lost_edge)) {
-			tcp_recovery_enter(c);
+			tcp_recovery_enter(c, now);
 			prr(c, delivered);
 		} else if (acked && c->cwnd_limited) {
 			tcp_cc_acked(c, acked, now);
@@ -220,12 +240,12 @@ void tcp_recovery_dsack(struct tcp_conn *c)
 		c->reo_mult++;
 }
 
-void tcp_recovery_reo(struct tcp_conn *c)
+void tcp_recovery_reo(struct tcp_conn *c, uint64_t now)
 {
 	if (c->recovery != TCP_R_OPEN || !c->n_sacked)
 		return;
 	c->lost_edge = c->sacked[c->n_sacked - 1].start;
-	tcp_recovery_enter(c);
+	tcp_recovery_enter(c, now);
 	prr(c, 0);
 }
 

@@ -29,6 +29,7 @@ void tcp_rto_fire(struct tcp_conn *c, uint64_t now)
 		tcp_recovery_loss(c, now);
 		if (c->backoff < UINT8_MAX)
 			c->backoff++;
+		tcp_pmtu_rto(c, now);
 	}
 	tcp_timer_set(c, TCP_T_RTO, now + tcp_rto(c));
 }

@@ -103,7 +103,7 @@ void tcp_timer(struct tcp_conn *c, uint64_t now)
 		tcp_tlp_fire(c, now);
 		break;
 	case TCP_T_REO:
-		tcp_recovery_reo(c);
+		tcp_recovery_reo(c, now);
 		tcp_timer_set(c, TCP_T_RTO, now + tcp_rto(c));
 		break;
 	case TCP_T_PERSIST:

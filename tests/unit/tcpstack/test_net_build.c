@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_net_build.c - TCP segments, RSTs and echo replies: parsed back, and refused when wrong. */
 #include "tests/unit/tcpstack/net_frame.h"
-#include "tcpstack/net_build.h"
+#include "tcpstack/net_wire.h"
 
 static const struct net_l2 l2 = {.dst = {2, 0, 0, 0, 0, 2}, .src = {2, 0, 0, 0, 0, 1}};
 
@@ -47,6 +47,35 @@ static void test_tcp(void **state)
 		assert_true(s.flags == 24 && s.has_ts && s.tsval == 5 && s.tsecr == 6);
 		assert_memory_equal(fr.b, l2.dst, 6);
 		assert_memory_equal(fr.b + 6, l2.src, 6);
+	}
+}
+
+/* DF unless the path is narrower than any segment; an IPv6 flow label that stays. */
+static void test_ip_fields(void **state)
+{
+	struct tcp_emit e = {0};
+	struct net_l2 marked = l2;
+	struct net_pkt p;
+	struct frame fr;
+	uint16_t l4;
+
+	for (int df_off = 0; df_off < 2; df_off++) {
+		struct net_flow f = flow(false);
+
+		e.df_off = df_off;
+		fr.len = (uint32_t)net_build_tcp(fr.b, NET_MAX_HDR, &l2, &f, &e, 0, 16, 0, 7, &l4);
+		net_tcp_csum_finish(fr.b + l4, 20, 0);
+		assert_int_equal(parse(&fr, &p), NET_PERR_OK); /* header checksum included */
+		assert_int_equal(net_get16(fr.b + 14 + NET_IP4_FRAG), df_off ? 0 : 0x4000);
+	}
+	for (marked.label = 1; marked.label <= 0xfffff; marked.label = marked.label * 7 + 1) {
+		struct net_flow f = flow(true);
+
+		fr.len = (uint32_t)net_build_tcp(fr.b, NET_MAX_HDR, &marked, &f, &e, 0, 16, 0, 7,
+						 &l4);
+		net_tcp_csum_finish(fr.b + l4, 20, 0);
+		assert_int_equal(parse(&fr, &p), NET_PERR_OK);
+		assert_int_equal(net_get32(fr.b + 14), 6u << 28 | marked.label);
 	}
 }
 
@@ -163,9 +192,9 @@ static void test_echo_options(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tcp),	     cmocka_unit_test(test_tcp_refused),
-		cmocka_unit_test(test_rst),	     cmocka_unit_test(test_echo),
-		cmocka_unit_test(test_echo_options),
+		cmocka_unit_test(test_tcp),	    cmocka_unit_test(test_ip_fields),
+		cmocka_unit_test(test_tcp_refused), cmocka_unit_test(test_rst),
+		cmocka_unit_test(test_echo),	    cmocka_unit_test(test_echo_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,7 +145,7 @@ static void test_rto(void **state)
 	at = t.now;
 	assert_true(tcp_deadline(&t.c) - at >= 300000 && tcp_deadline(&t.c) - at <= 400000);
 	/* 300 ms + srtt, doubled each time (RFC 6298 section 5.5), one segment each. */
-	for (uint64_t rto = 300000; rto < 20000000; rto *= 2) {
+	for (uint64_t rto = 300000; rto < 4000000; rto *= 2) {
 		uint64_t due = tcp_deadline(&t.c) - t.now;
 
 		assert_int_equal(due, t.c.timer == TCP_T_RTO ? rto : due);
@@ -161,6 +161,21 @@ static void test_rto(void **state)
 	tt_ack(&t, 10000);
 	assert_int_equal(t.c.recovery, TCP_R_OPEN);
 	assert_true(t.c.srtt_us == 100000); /* Karn */
+}
+
+/* On and on, also when the size of segments is suspected at last (RFC 4821 section 7.7). */
+static void test_rto_long(void **state)
+{
+	struct tt t;
+
+	flight(&t, 10, 10000, false, false);
+	for (uint64_t rto = 300000; rto < 100000000; rto *= 2) {
+		assert_int_equal(tcp_deadline(&t.c) - t.now, rto);
+		tt_pass(&t, rto);
+		tt_expect(&t, 0, t.c.mss, 0, 0);
+		tt_nothing(&t);
+		assert_int_equal(t.c.cwnd, t.c.mss);
+	}
 }
 
 /* A timeout while the payload of the retransmission is being read is none. */
@@ -460,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_limited_transmit),
 		cmocka_unit_test(test_new_reno),
 		cmocka_unit_test(test_rto),
+		cmocka_unit_test(test_rto_long),
 		cmocka_unit_test(test_rto_waits_for_payload),
 		cmocka_unit_test(test_give_up),
 		cmocka_unit_test(test_eifel),

@@ -315,6 +315,9 @@ void gw_accel_host_gone(struct gw_worker *w, struct gw_host *h);
  * caller's. */
 bool gw_accel_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
 		 const struct net_pkt *p);
+/** An ICMP error that quotes an accelerated connection of this worker is taken: true. m stays the
+ * caller's in either case. */
+bool gw_accel_icmp(struct gw_worker *w, const struct rte_mbuf *m, const struct net_pkt *p);
 /** A bounced frame from a host. Takes m (frame starts at its data). */
 void gw_accel_bounced(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
 		      const struct net_pkt *p);

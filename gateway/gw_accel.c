@@ -13,6 +13,7 @@
  *   gw_fetch.c   server to client: READs into chunks, a small cache per connection
  *   gw_emit.c    runs of segments: header mbuf and slices of chunks
  *   gw_back.c    hand-back, close, reset
+ *   gw_accel_icmp.c  ICMP errors that quote a connection
  *   gw_accel_rx.c, _msg.c, _link.c, _rows.c   where the rest of the gateway comes in
  *   gw_accel_pool.c, _timer.c                 chunks and lines; when something is due
  *
@@ -32,6 +33,7 @@
  * a cache for retransmissions are taken back first, then look-ahead of whoever waited longest.
  */
 #include <errno.h>
+#include <rte_random.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,6 +125,7 @@ uint32_t gw_accel_run(struct gw_worker *w)
 	if (!a)
 		return 0;
 	gw_timer_run(a, w->now_us);
+	gw_icmp_run(a);
 	if (a->n_stray)
 		gw_stray_run(a);
 	/* What becomes dirty meanwhile waits for the next turn. */
@@ -174,6 +177,7 @@ int gw_accel_open(struct gw_worker *w)
 	TAILQ_INIT(&a->chunk_free);
 	TAILQ_INIT(&a->chunk_ready);
 	TAILQ_INIT(&a->chunk_sent);
+	a->label_key = (uint32_t)rte_rand();
 	w->accel = a;
 	/* A connection that has been forgotten may still wait for work requests: some more. */
 	a->max_conns += a->max_conns / 4 + 16;
@@ -182,6 +186,8 @@ int gw_accel_open(struct gw_worker *w)
 	a->heap = calloc(a->max_conns + 1, sizeof(*a->heap));
 	a->map = corr_accel_new(a->max_conns, w->index);
 	rc = a->conns && a->req_id && a->heap && a->map ? 0 : ENOMEM;
+	if (!rc)
+		rc = gw_icmp_open(a);
 	if (!rc)
 		rc = gw_accel_pool_open(a);
 	if (rc)
@@ -205,6 +211,7 @@ void gw_accel_close(struct gw_worker *w)
 	for (uint32_t i = 0; i < GW_STRAYS; i++)
 		rte_pktmbuf_free(a->stray[i].m);
 	gw_accel_pool_close(a);
+	gw_icmp_close(a);
 	corr_accel_free(a->map);
 	free(a->heap);
 	free(a->req_id);

@@ -146,6 +146,8 @@ struct gw_accel {
 	uint32_t held;			/* frames held, all connections */
 	struct gw_stray stray[GW_STRAYS];
 	uint32_t n_stray;
+	struct rte_ring *notes;		      /* ICMP errors that other workers received */
+	uint32_t label_key;		      /* of IPv6 flow labels */
 	struct gw_alink *flush[GW_MAX_HOSTS]; /* links with messages to send */
 	uint32_t n_flush;
 	bool failed; /* some link is marked failed */
@@ -239,6 +241,14 @@ struct rte_mbuf *gw_conn_unhold(struct gw_conn *c);
 void gw_stray_run(struct gw_accel *a);
 /** Drops a frame under a name. */
 void gw_accel_drop(struct gw_worker *w, struct rte_mbuf *m, enum gw_drop why);
+
+/* --- gw_accel_icmp.c ---------------------------------------------------------------------- */
+
+/** Ring for ICMP errors. 0 or ENOMEM. */
+int gw_icmp_open(struct gw_accel *a);
+void gw_icmp_close(struct gw_accel *a);
+/** Errors that other workers received. */
+void gw_icmp_run(struct gw_accel *a);
 
 /* --- gw_conn.c ---------------------------------------------------------------------------- */
 

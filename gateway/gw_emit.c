@@ -7,6 +7,7 @@
  * a run leaves whole or not at all. The checksum is the device's or the port layer's business.
  */
 #include <errno.h>
+#include <rte_jhash.h>
 #include <string.h>
 
 #include "gateway/gw_accel.h"
@@ -86,6 +87,20 @@ static void add_slices(struct gw_conn *c, struct rte_mbuf *head, uint32_t seq, u
 	}
 }
 
+/*
+ * RFC 6437: the same label in all segments of a connection, another one in others', and nothing
+ * that says how many there are.
+ */
+static uint32_t flow_label(const struct gw_conn *c)
+{
+	uint32_t key[sizeof(c->flow) / 4], label; /* aligned, as the flow need not be */
+
+	memcpy(key, &c->flow, sizeof(key));
+	label = rte_jhash_32b(key, RTE_DIM(key), gw_accel_of(c)->label_key) & 0xfffff;
+
+	return label ? label : 1; /* 0: not labelled */
+}
+
 /* One segment. Headers always fit into the room of a slice mbuf. */
 static void send_segment(struct gw_conn *c, const struct tcp_emit *e, uint32_t off, uint32_t len,
 			 struct rte_mbuf ***next)
@@ -101,6 +116,7 @@ static void send_segment(struct gw_conn *c, const struct tcp_emit *e, uint32_t o
 	if (off + len < e->len)
 		flags &= (uint8_t) ~(TCP_PSH | TCP_FIN);
 	memcpy(l2.dst, c->mac, 6);
+	l2.label = v4 ? 0 : flow_label(c);
 	memcpy(l2.src, gw_conn_port(c)->mac.addr_bytes, 6);
 	n = net_build_tcp(rte_pktmbuf_mtod(m, uint8_t *), rte_pktmbuf_tailroom(m), &l2, &c->flow, e,
 			  e->seq + off, flags, len, c->ip_id++, &l4);

@@ -6,13 +6,15 @@
 #include "gateway/gw_int.h"
 #include "tcpstack/net_wire.h"
 
+bool gw_is_icmp(const struct net_pkt *p)
+{
+	return p->l4_off && !p->fragment &&
+	       p->proto == (p->is_v6 ? NET_PROTO_ICMP6 : NET_PROTO_ICMP);
+}
+
 bool gw_is_echo(const uint8_t *frame, const struct net_pkt *p)
 {
-	if (!p->l4_off || p->fragment)
-		return false;
-	if (p->is_v6)
-		return p->proto == NET_PROTO_ICMP6 && frame[p->l4_off] == NET_ICMP6_ECHO;
-	return p->proto == NET_PROTO_ICMP && frame[p->l4_off] == NET_ICMP_ECHO;
+	return gw_is_icmp(p) && frame[p->l4_off] == (p->is_v6 ? NET_ICMP6_ECHO : NET_ICMP_ECHO);
 }
 
 struct rte_mbuf *gw_frame_new(struct gw_worker *w, uint8_t **buf, size_t *room)

@@ -113,6 +113,8 @@ bool gw_neigh_ask(struct gw_worker *w, struct gw_port *port, const struct net_ad
 		  const struct rte_ether_addr *mac);
 /** True for neighbour discovery messages, and for the router discovery that we ignore. */
 bool gw_is_nd(const uint8_t *frame, const struct net_pkt *p);
+/** True for an ICMP or ICMPv6 message whose header is there. */
+bool gw_is_icmp(const struct net_pkt *p);
 /** True for an echo request. */
 bool gw_is_echo(const uint8_t *frame, const struct net_pkt *p);
 /** A new frame for a builder to fill; NULL (counted): no mbuf. *room gets its size. */

@@ -117,7 +117,9 @@ static void ip_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
 		if (gw_accel_rx(w, port, m, p) || !options_ok(w, port, m, p))
 			return;
 	}
-	if (s)
+	if (gw_is_icmp(p) && s && gw_accel_icmp(w, m, p))
+		rte_pktmbuf_free(m);
+	else if (s)
 		gw_native_to_host(w, &w->gw->host[s->id], m, p);
 	else
 		no_server(w, port, m, p);

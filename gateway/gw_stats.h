@@ -27,6 +27,7 @@
 	_(arp_replies)             \
 	_(nd_replies)              \
 	_(icmp_echo_replies)       \
+	_(icmp_errors)             \
 	_(accel_requests)          \
 	_(accel_grants)            \
 	_(accel_denies)            \
@@ -73,6 +74,7 @@
 	_(BAD_CURSOR, "bad-cursor") /* a host's cursor outside its ring */                    \
 	_(VLAN, "vlan")                                                                       \
 	_(BAD_ND, "bad-neighbour-message")                                                    \
+	_(ICMP_FULL, "icmp-queue-full") /* an error for another worker */                     \
 	_(FRAGMENT, "fragment-of-accelerated")
 
 /** Index into gw_stats.drop. */
@@ -91,6 +93,7 @@ struct gw_stats {
 	uint64_t drop[GW_DROP_COUNT];  /* frames and messages dropped by the gateway */
 	uint64_t perr[NET_PERR_COUNT]; /* frames refused by the parser */
 	uint64_t verdict[TCP_V_COUNT]; /* segments not taken by the TCP core */
+	uint64_t icmp[TCP_I_COUNT];    /* ICMP errors about accelerated connections */
 	uint64_t deny[IB_R_COUNT];     /* acceleration refused */
 	uint64_t back[IB_R_COUNT];     /* hand-backs by reason */
 };

@@ -59,6 +59,9 @@ json_t *gw_drops_json(const struct gw_stats *s)
 	for (int i = 0; i < TCP_V_COUNT; i++)
 		if (i != TCP_V_OK && i != TCP_V_OLD)
 			put(o, "tcp-", tcp_verdict_name((enum tcp_verdict)i), s->verdict[i]);
+	for (int i = 0; i < TCP_I_COUNT; i++)
+		if (i == TCP_I_SEQUENCE || i == TCP_I_BAD_SIZE || i == TCP_I_CLOSED)
+			put(o, "icmp-", tcp_icmp_name((enum tcp_icmp_verdict)i), s->icmp[i]);
 	for (int i = 0; i < IB_R_COUNT; i++)
 		put(o, "deny-", ib_reason_name((enum ib_reason)i), s->deny[i]);
 	return o;

@@ -223,6 +223,7 @@ static enum ib_reason prepare(struct take *t, struct gw_conn *c)
 	c->rx_seq0 = t->st.rcv_nxt - c->rx_fin - (uint32_t)t->rx_prod;
 	if (gw_emit_route(c))
 		return IB_R_NO_ROUTE;
+	t->st.is_v6 = !net_addr_is_v4(&c->flow.local);
 	mss_max = gw_conn_port(c)->cfg->mtu - (net_addr_is_v4(&c->flow.local) ? 40 : 60);
 	if (t->st.mss > mss_max)
 		t->st.mss = mss_max;

@@ -79,6 +79,13 @@ enum net_perr net_parse(const uint8_t *frame, uint32_t len, unsigned int flags, 
  */
 enum net_perr net_parse_tcp(const uint8_t *frame, const struct net_pkt *p, struct tcp_seg *seg);
 
+/**
+ * What an ICMP or ICMPv6 error accepted by net_parse() says about a segment of ours: *f is the flow
+ * it quotes, as the server sees it. 0, or EINVAL when it is no error or quotes no TCP segment.
+ */
+int net_icmp_error(const uint8_t *frame, const struct net_pkt *p, struct net_flow *f,
+		   struct tcp_icmp_err *e);
+
 /** Name of a reason. */
 const char *net_perr_name(enum net_perr e);
 

@@ -18,6 +18,7 @@
 #include <rte_eal.h>
 
 #include "accel_bench.h"
+#include "tcpstack/net_wire.h"
 #include "gateway/gw_log.h"
 
 struct bench B;
@@ -44,7 +45,8 @@ static uint8_t pattern(const struct b_conn *k, bool up, uint64_t off)
 
 void gw_port_tx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m)
 {
-	if (B.n_to_client == RTE_DIM(B.to_client) || (B.loss && b_rand(10000) < B.loss)) {
+	if (B.n_to_client == RTE_DIM(B.to_client) || (B.loss && b_rand(10000) < B.loss) ||
+	    (B.hop && !B.hop(m))) {
 		rte_pktmbuf_free(m);
 		return;
 	}
@@ -370,8 +372,12 @@ static void to_gateway(void)
 	B.n_to_gw = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		b_parse(B.to_gw[i], &p);
-		if (gw_accel_rx(B.w, &B.gw->port[0], B.to_gw[i], &p))
+		if (p.proto == NET_PROTO_TCP && gw_accel_rx(B.w, &B.gw->port[0], B.to_gw[i], &p))
 			continue;
+		if (p.proto != NET_PROTO_TCP && gw_accel_icmp(B.w, B.to_gw[i], &p)) {
+			rte_pktmbuf_free(B.to_gw[i]);
+			continue;
+		}
 		assert_true(B.n_native < RTE_DIM(B.native));
 		B.native[B.n_native++] = B.to_gw[i];
 	}

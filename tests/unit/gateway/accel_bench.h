@@ -74,7 +74,8 @@ struct bench {
 	enum ib_reason reason; /* of the last gw_flows_reason() */
 	uint32_t ended;	       /* gw_flows_end() calls */
 	bool wild;	       /* the test plays programs and clients; payload is not checked */
-	bool no_route;	       /* the client's MAC is not known */
+	bool (*hop)(const struct rte_mbuf *m); /* false: the path does not take the frame */
+	bool no_route;			       /* the client's MAC is not known */
 	struct b_conn *conn[B_SLOTS];
 	uint32_t n_conn;
 	uint64_t rng;

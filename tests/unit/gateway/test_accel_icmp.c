@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_accel_icmp.c - a hop narrower than both ends' links: with ICMP errors and without, believed
+ * and not, from another worker's queue; and the flow label of IPv6.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "accel_bench.h"
+#include "tcpstack/net_wire.h"
+
+#define S     1000000ull /* a second */
+#define QUOTE 128u	 /* bytes of the packet that an error quotes */
+
+static uint32_t mtu;	/* of the hop */
+static uint32_t lie;	/* MTU that its errors name, 0: its own */
+static bool silent;	/* it sends no errors */
+static bool elsewhere;	/* another worker receives them */
+static uint32_t labels; /* different flow labels seen */
+static uint32_t label;	/* the last */
+
+/* ICMP error of 10.77.0.1 or fd77::1 about the packet in m; its length. */
+static uint32_t error(uint8_t *b, const struct rte_mbuf *m, uint32_t says)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, 14);
+	const bool v6 = ip[0] >> 4 == 6;
+	const uint32_t quote = RTE_MIN(rte_pktmbuf_data_len(m) - 14u, QUOTE), len = 8 + quote;
+	uint32_t off, sum = 0;
+	struct net_addr router, server;
+
+	off = (uint32_t)net_put_eth(b, (uint8_t[6]){2, 1}, (uint8_t[6]){2, 2}, 0,
+				    v6 ? NET_ETHERTYPE_IP6 : NET_ETHERTYPE_IP4);
+	net_addr_parse(v6 ? "fd77::1" : "10.77.0.1", &router);
+	if (v6) {
+		memcpy(server.b, ip + NET_IP6_SRC, 16);
+		off += net_put_ip6(b + off, &router, &server, NET_PROTO_ICMP6, 64, (uint16_t)len);
+		sum = net_csum_pseudo(&router, &server, NET_PROTO_ICMP6, len);
+	} else {
+		net_addr_v4(&server, ip + NET_IP4_SRC);
+		off += net_put_ip4(b + off, &router, &server, NET_PROTO_ICMP, 1, (uint16_t)len);
+	}
+	memset(b + off, 0, 8);
+	b[off] = v6 ? NET_ICMP6_TOO_BIG : NET_ICMP_UNREACH;
+	b[off + 1] = v6 ? 0 : 4;
+	net_put32(b + off + 4, says);
+	memcpy(b + off + 8, ip, quote);
+	net_put_raw16(b + off + 2,
+		      (uint16_t)~net_csum_fold(net_csum_add(sum, b + off, len, false)));
+	return off + len;
+}
+
+/* The hop, as gw_port_tx() sees it. */
+static bool hop(const struct rte_mbuf *m)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, 14);
+	struct rte_mbuf *e;
+
+	if (ip[0] >> 4 == 6 && (net_get32(ip) & 0xfffff) != label) {
+		label = net_get32(ip) & 0xfffff;
+		labels++;
+	}
+	if (rte_pktmbuf_pkt_len(m) - 14 <= mtu)
+		return true;
+	if (silent)
+		return false;
+	e = rte_pktmbuf_alloc(B.w->pool);
+	assert_non_null(e);
+	e->data_len = (uint16_t)error(rte_pktmbuf_mtod(e, uint8_t *), m, lie ? lie : mtu);
+	e->pkt_len = e->data_len;
+	B.to_gw[B.n_to_gw++] = e;
+	return false;
+}
+
+/* A connection behind the hop. Slot 3 is IPv6. */
+static struct b_conn *behind(uint16_t slot, uint32_t m)
+{
+	struct b_conn *k = b_conn_new(slot);
+
+	b_take(k);
+	mtu = m;
+	lie = 0;
+	silent = elsewhere = false;
+	labels = label = 0;
+	B.hop = hop;
+	return k;
+}
+
+static void test_narrow_hop(void **state)
+{
+	for (uint16_t slot = 2; slot <= 3; slot++) {
+		struct b_conn *k = behind(slot, 1400);
+		uint64_t taken = B.w->stats.icmp[TCP_I_TAKEN];
+
+		k->to_send = 500000;
+		assert_true(b_transfer(k, 10 * S));
+		assert_int_equal(b_gw(k)->tcp.mss, slot == 3 ? 1340 : 1360);
+		assert_int_equal(B.w->stats.icmp[TCP_I_TAKEN] - taken, 1);
+		assert_int_equal(b_gw(k)->tcp.stats.rto_count, 0);
+		assert_int_equal(B.n_native, 0);
+	}
+}
+
+static void test_black_hole(void **state)
+{
+	for (uint16_t slot = 2; slot <= 3; slot++) {
+		struct b_conn *k = behind(slot, 1400);
+
+		silent = true;
+		k->to_send = 1500000;
+		assert_true(b_transfer(k, 60 * S));
+		assert_int_equal(b_gw(k)->tcp.stats.black_holes, 1);
+		assert_true(b_gw(k)->tcp.stats.mtu_rises > 0); /* up again, close to the hop's */
+		assert_in_range(b_gw(k)->tcp.mss, 1300, slot == 3 ? 1340 : 1360);
+	}
+}
+
+/* An attacker who does not see the connection guesses; one who does lies about a size in use. */
+static void test_lies(void **state)
+{
+	struct b_conn *k = behind(2, 9000);
+	struct tcp_emit e = {.seq = k->sisn + 500000, .flags = TCP_ACK};
+	struct net_flow f = k->flow;
+	struct rte_mbuf *quoted, *m;
+	uint8_t *b;
+	uint16_t l4;
+
+	k->to_send = 100000;
+	assert_true(b_transfer(k, 10 * S));
+	quoted = rte_pktmbuf_alloc(B.w->pool);
+	m = rte_pktmbuf_alloc(B.w->pool);
+	assert_true(quoted && m);
+	b = rte_pktmbuf_mtod(quoted, uint8_t *);
+	quoted->data_len = (uint16_t)net_build_tcp(b, 128, &(struct net_l2){0}, &f, &e, e.seq,
+						   TCP_ACK, 1400, 1, &l4);
+	m->data_len = (uint16_t)error(rte_pktmbuf_mtod(m, uint8_t *), quoted, 600);
+	m->pkt_len = m->data_len;
+	B.to_gw[B.n_to_gw++] = m;
+	b_step(1000);
+	assert_int_equal(B.w->stats.icmp[TCP_I_SEQUENCE], 1);
+	assert_int_equal(b_gw(k)->tcp.mss, 1460);
+	rte_pktmbuf_free(quoted);
+	/* A quote of data in flight, for a size that has been acknowledged: only a timeout proves
+	 * it. */
+	mtu = 1000;
+	lie = 600;
+	k->to_send += 1460;
+	for (int i = 0; i < 100 && B.w->stats.icmp_errors == 1; i++)
+		b_step(100);
+	assert_int_equal(B.w->stats.icmp[TCP_I_PENDING], 1);
+	assert_int_equal(b_gw(k)->tcp.mss, 1460);
+	mtu = 9000; /* what it quoted was lost, but the next copy arrives */
+	assert_true(b_transfer(k, 10 * S));
+	B.hop = NULL;
+}
+
+/* The worker that receives the error does not know the connection. */
+static void test_other_worker(void **state)
+{
+	struct b_conn *k = behind(3, 1400);
+	struct gw_worker other = {.index = 1, .gw = B.gw};
+	struct gw_accel theirs = {.w = &other};
+	uint32_t before = B.n_native;
+
+	theirs.map = corr_accel_new(16, 1);
+	assert_non_null(theirs.map);
+	assert_int_equal(gw_icmp_open(&theirs), 0);
+	other.accel = &theirs;
+	B.gw->worker[1] = &other;
+	B.gw->n_worker = 2;
+	k->to_send = 100000;
+	for (uint64_t t = 0; t < 10 * S && k->got < k->to_send; t += 500) {
+		b_step(500);
+		for (uint32_t i = 0; i < B.n_to_gw;) { /* errors go to the other's queue */
+			struct net_pkt p;
+
+			b_parse(B.to_gw[i], &p);
+			if (p.proto != NET_PROTO_ICMP6) {
+				i++;
+				continue;
+			}
+			assert_false(gw_accel_icmp(&other, B.to_gw[i], &p));
+			rte_pktmbuf_free(B.to_gw[i]);
+			B.to_gw[i] = B.to_gw[--B.n_to_gw];
+			elsewhere = true;
+		}
+	}
+	assert_true(elsewhere);
+	assert_int_equal(k->got, k->to_send);
+	assert_int_equal(b_gw(k)->tcp.mss, 1340);
+	assert_int_equal(b_gw(k)->tcp.stats.rto_count, 0);
+	assert_int_equal(B.n_native, before);
+	B.gw->n_worker = 1;
+	B.gw->worker[1] = NULL;
+	gw_icmp_close(&theirs);
+	corr_accel_free(theirs.map);
+}
+
+static void test_flow_label(void **state)
+{
+	uint32_t first;
+	struct b_conn *k = behind(3, 9000);
+
+	k->to_send = 200000;
+	assert_true(b_transfer(k, 10 * S));
+	assert_int_equal(labels, 1); /* one, and not 0 */
+	first = label;
+	k = behind(7, 9000);
+	k->to_send = 1000;
+	assert_true(b_transfer(k, 10 * S));
+	assert_int_equal(labels, 1);
+	assert_int_not_equal(label, first);
+}
+
+static int setup(void **state)
+{
+	B.hop = NULL;
+	return b_open(state);
+}
+
+static int teardown(void **state)
+{
+	B.hop = NULL;
+	return b_close(state);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_narrow_hop, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_black_hole, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lies, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_other_worker, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flow_label, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, b_group_open, b_group_close);
+}

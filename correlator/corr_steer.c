@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * corr_steer.c - where a packet goes; see corr_steer.h.
+ *
+ * A packet of a known flow costs one lookup. What begins a flow passes rules, limits and the
+ * choice of a server; the cheapest refusals come first, so that a flood meets them.
+ */
+#include "correlator/corr_steer.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_malloc.h>
+
+#define AGE_STEPS   512u
+#define RULE_BIT    0x10000u /* ids of rules in the table of clients */
+#define MIN_CLIENTS 64u	     /* more than the two that one flow counts for */
+
+/** Who a client of a service was sent to. */
+struct affinity {
+	uint64_t until_ms; /* forgotten then */
+	uint16_t server;   /* whom it had */
+};
+
+/** Key of an affinity. */
+struct affinity_key {
+	uint32_t service;   /* id */
+	uint8_t prefix[16]; /* the client's */
+};
+
+/** A decision in the making. */
+struct work {
+	struct corr_steer *s;
+	const struct corr_policy *p;
+	const struct corr_ask *a;
+	struct corr_verdict *v;
+	struct corr_track set; /* the flow to be */
+	uint64_t now_us;
+	uint64_t now_ms;
+};
+
+static const char *const why_names[] = {
+#define _(sym, name) name,
+	CORR_FOREACH_WHY(_)
+#undef _
+};
+
+const char *corr_why_name(enum corr_why w)
+{
+	return why_names[w];
+}
+
+void corr_policy_free(struct corr_policy *p)
+{
+	if (!p)
+		return;
+	corr_rules_free(p->rules);
+	corr_services_free(p->services);
+	free(p);
+}
+
+bool corr_policy_concerns(const struct corr_policy *p, const uint8_t local[16])
+{
+	return corr_rules_count(p->rules) || corr_rules_otherwise(p->rules) != CORR_ALLOW ||
+	       corr_services_has(p->services, local);
+}
+
+struct corr_steer *corr_steer_new(uint32_t flows, struct corr_live *live)
+{
+	struct corr_steer *s = rte_zmalloc("corr_steer", sizeof(*s), 64);
+	const uint32_t clients = flows / 4 > MIN_CLIENTS ? flows / 4 : MIN_CLIENTS;
+
+	if (!s)
+		return NULL;
+	s->affinity = corr_table_new(clients, sizeof(struct affinity_key), sizeof(struct affinity));
+	if (corr_tracks_open(&s->tracks, flows, live) || corr_clients_open(&s->clients, clients) ||
+	    !s->affinity) {
+		corr_steer_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void corr_steer_free(struct corr_steer *s)
+{
+	if (!s)
+		return;
+	corr_tracks_close(&s->tracks);
+	corr_clients_close(&s->clients);
+	corr_table_free(s->affinity);
+	rte_free(s);
+}
+
+void corr_steer_age(struct corr_steer *s, uint64_t now_ms)
+{
+	uint32_t n = AGE_STEPS;
+	struct affinity *f;
+
+	corr_tracks_age(&s->tracks, AGE_STEPS, now_ms);
+	corr_clients_age(&s->clients, AGE_STEPS, now_ms);
+	while ((f = corr_table_step(s->affinity, &n)))
+		if (f->until_ms <= now_ms)
+			corr_table_del(s->affinity, f);
+}
+
+void corr_steer_head(const struct corr_ask *a, struct corr_head *h)
+{
+	const struct corr_flow *f = &a->pkt.key.flow;
+	const bool out = a->pkt.from_server;
+
+	memcpy(h->src, out ? f->local : f->remote, 16);
+	memcpy(h->dst, out ? f->remote : f->local, 16);
+	h->sport = ntohs(out ? f->lport : f->rport);
+	h->dport = ntohs(out ? f->rport : f->lport);
+	h->proto = a->pkt.key.proto;
+	h->iface = a->iface;
+}
+
+/* Ends with a refusal. */
+static bool refuse(struct work *w, enum corr_action action, enum corr_why why)
+{
+	w->v->action = action;
+	w->v->why = why;
+	return false;
+}
+
+/* Asks a rate, and counts unless only asked. */
+static bool rate(const struct work *w, const struct corr_rate *r, uint64_t *state)
+{
+	return w->a->dry ? corr_rate_peek(r, *state, w->now_us)
+			 : corr_rate_take(r, state, w->now_us);
+}
+
+/* Limits of the flow's client; *c is where it counts afterwards. */
+static bool client_ok(struct work *w, uint32_t id, const struct corr_client_limit *l,
+		      struct corr_client **c)
+{
+	*c = NULL;
+	if (!corr_client_limited(l))
+		return true;
+	*c = corr_clients_get(&w->s->clients, id, l, w->a->pkt.key.flow.remote, w->now_ms,
+			      !w->a->dry);
+	if (!*c)
+		return true;
+	if (l->max_conns && (*c)->conns >= l->max_conns)
+		return false;
+	return rate(w, &l->rate, &(*c)->rate_state);
+}
+
+/* What the rule that fits allows. */
+static bool rule_limits(struct work *w, uint16_t i, const struct corr_rule *r)
+{
+	const struct corr_live *live = w->s->tracks.live;
+
+	if (r->max_conns &&
+	    atomic_load_explicit(&live->rule_conns[i], memory_order_relaxed) >= r->max_conns)
+		return refuse(w, CORR_DENY, CORR_WHY_RULE_CONNS);
+	if (!client_ok(w, RULE_BIT | i, &r->client, &w->set.client[1]))
+		return refuse(w, CORR_DENY, CORR_WHY_RULE_CLIENT);
+	if (!rate(w, &r->rate, &w->s->rule_rate[i]))
+		return refuse(w, CORR_DENY, CORR_WHY_RULE_RATE);
+	return true;
+}
+
+/* The rules. False: refused. */
+static bool rules(struct work *w)
+{
+	const struct corr_rules *list = w->p->rules;
+	enum corr_action action = corr_rules_otherwise(list);
+	const struct corr_rule *r;
+	struct corr_head h;
+	uint16_t i;
+
+	corr_steer_head(w->a, &h);
+	i = corr_rules_match(list, &h);
+	w->v->rule = i;
+	if (i == CORR_NONE) {
+		if (action == CORR_ALLOW)
+			return true;
+		return refuse(w, action,
+			      action == CORR_DENY ? CORR_WHY_DEFAULT_DENY
+						  : CORR_WHY_DEFAULT_REJECT);
+	}
+	r = corr_rules_at(list, i);
+	w->v->fields = corr_rules_fields(list, i);
+	if (!w->a->dry)
+		atomic_fetch_add_explicit(&w->s->tracks.live->rule_hits[i], 1,
+					  memory_order_relaxed);
+	if (r->action == CORR_DENY || r->action == CORR_REJECT)
+		return refuse(w, r->action,
+			      r->action == CORR_DENY ? CORR_WHY_RULE_DENY : CORR_WHY_RULE_REJECT);
+	w->set.rule = i;
+	w->set.via = r->via;
+	w->set.no_accel = r->action == CORR_VIA && !r->accelerate;
+	return rule_limits(w, i, r);
+}
+
+/* Limits of a service on a new flow. */
+static bool service_limits(struct work *w, const struct corr_service_cfg *c)
+{
+	const struct corr_live *live = w->s->tracks.live;
+
+	if (c->id == CORR_NONE)
+		return true;
+	if (c->max_conns &&
+	    atomic_load_explicit(&live->service_conns[c->id], memory_order_relaxed) >= c->max_conns)
+		return refuse(w, CORR_DENY, CORR_WHY_SERVICE_CONNS);
+	if (!client_ok(w, c->id, &c->client, &w->set.client[0]))
+		return refuse(w, CORR_DENY, CORR_WHY_CLIENT_LIMIT);
+	if (w->a->pkt.key.proto == CORR_TCP && !rate(w, &c->syn, &w->s->service_rate[c->id]))
+		return refuse(w, CORR_DENY, CORR_WHY_SYN_RATE);
+	return true;
+}
+
+/* Remembers, or refreshes, whom a client has. */
+static void keep(struct work *w, const struct corr_service *v, struct affinity *f,
+		 const struct affinity_key *k, uint16_t server)
+{
+	if (w->a->dry)
+		return;
+	if (!f)
+		f = corr_table_add(w->s->affinity, k);
+	if (!f)
+		return; /* full: the hash alone decides next time */
+	f->server = server;
+	f->until_ms = w->now_ms + v->cfg.affinity_ms;
+}
+
+/* A server by policy; -1: nobody. */
+static int pick(struct work *w, const struct corr_service *v)
+{
+	const struct corr_flow *flow = &w->a->pkt.key.flow;
+	const struct corr_live *live = w->s->tracks.live;
+	const bool sticky =
+		v->cfg.balance == CORR_SOURCE && v->cfg.affinity_ms && v->cfg.id != CORR_NONE;
+	struct affinity_key k = {.service = v->cfg.id};
+	struct affinity *f = NULL;
+	int m;
+
+	if (sticky) {
+		corr_client_prefix(&v->cfg.client, flow->remote, k.prefix);
+		f = corr_table_find(w->s->affinity, &k);
+		m = f ? corr_service_member(v, f->server) : -1;
+		if (m >= 0 && corr_member_takes(&v->member[m], live)) {
+			keep(w, v, f, &k, f->server);
+			return m;
+		}
+	}
+	m = corr_service_pick(v, live,
+			      corr_service_hash(w->p->services, v, flow, w->a->pkt.key.proto));
+	if (sticky && m >= 0)
+		keep(w, v, f, &k, v->member[m].server);
+	return m;
+}
+
+/* The server of a new flow from a client. False: refused. */
+static bool choose(struct work *w)
+{
+	const struct corr_track_key *k = &w->a->pkt.key;
+	const struct corr_service *v =
+		corr_services_find(w->p->services, k->flow.local, ntohs(k->flow.lport), k->proto);
+	int m;
+
+	w->v->service = v;
+	if (!v || !v->n) {
+		w->set.server = w->a->owner;
+		w->v->why = CORR_WHY_OWNER;
+		if (v && !service_limits(w, &v->cfg))
+			return false;
+		w->set.service = v ? v->cfg.id : CORR_NONE;
+		return w->a->owner != CORR_NONE || refuse(w, CORR_DENY, CORR_WHY_NO_SERVER_UP);
+	}
+	if (w->a->fragment)
+		return refuse(w, CORR_DENY, CORR_WHY_SHARED_FRAGMENT);
+	if (!service_limits(w, &v->cfg))
+		return false;
+	m = pick(w, v);
+	if (m < 0)
+		return refuse(w, v->cfg.reject ? CORR_REJECT : CORR_DENY, CORR_WHY_NO_SERVER_UP);
+	w->set.server = v->member[m].server;
+	w->set.service = v->cfg.id;
+	w->v->why = CORR_WHY_PICKED;
+	return true;
+}
+
+/* Where a packet of a flow goes now. */
+static void route(const struct corr_ask *a, uint16_t server, uint16_t via, struct corr_verdict *v)
+{
+	v->server = server;
+	v->via = via;
+	if (via != CORR_NONE && via != a->host && via != server)
+		v->to = via;
+	else
+		v->to = a->pkt.from_server ? CORR_NONE : server;
+}
+
+/* Remembers a flow that was let pass. */
+static void remember(struct work *w)
+{
+	struct corr_live *live = w->s->tracks.live;
+
+	if (w->a->dry)
+		return;
+	w->set.state = (uint8_t)corr_track_first(&w->a->pkt);
+	w->set.seen_ms = w->set.born_ms = w->now_ms;
+	w->v->flow = corr_track_add(&w->s->tracks, &w->a->pkt.key, &w->set);
+	if (!w->v->flow) {
+		refuse(w, CORR_DENY, CORR_WHY_TABLE_FULL);
+		return;
+	}
+	if (w->v->why == CORR_WHY_PICKED) {
+		atomic_fetch_add_explicit(&live->server[w->set.server].picked, 1,
+					  memory_order_relaxed);
+		if (w->set.service != CORR_NONE)
+			atomic_fetch_add_explicit(&live->service_flows[w->set.service], 1,
+						  memory_order_relaxed);
+	}
+}
+
+/* A packet of no known flow. */
+static void first(struct work *w)
+{
+	struct corr_verdict *v = w->v;
+
+	if (!rules(w))
+		return;
+	if (w->a->pkt.from_server) {
+		w->set.server = w->a->host;
+		w->set.outbound = true;
+		v->why = CORR_WHY_OUTBOUND;
+	} else if (!choose(w)) {
+		return;
+	}
+	route(w->a, w->set.server, w->set.via, v);
+	remember(w);
+}
+
+/* True when a known flow is over for this packet, which begins it anew. */
+static bool over(const struct work *w, const struct corr_track *e)
+{
+	const struct corr_pkt *p = &w->a->pkt;
+	const uint32_t leave = atomic_load_explicit(&w->s->tracks.live->server[e->server].leave,
+						    memory_order_relaxed);
+
+	if (p->key.proto == CORR_TCP && e->state == CORR_FLOW_CLOSED &&
+	    (p->flags & (CORR_TCP_SYN | CORR_TCP_ACK)) == CORR_TCP_SYN)
+		return true;
+	if (p->from_server || e->outbound)
+		return false;
+	return leave == CORR_LEAVE_ALL ||
+	       (leave == CORR_LEAVE_DATAGRAMS && p->key.proto != CORR_TCP);
+}
+
+/* A packet of a known flow. */
+static void known(struct work *w, struct corr_track *e)
+{
+	const struct corr_ask *a = w->a;
+	struct corr_verdict *v = w->v;
+
+	v->why = CORR_WHY_KNOWN;
+	v->rule = e->rule;
+	v->flow = e;
+	if (a->pkt.from_server && a->host != e->server && a->host != e->via) {
+		/* A flow seen in its middle: who speaks has it. */
+		if (e->state != CORR_FLOW_GUESSED || a->pkt.flags & CORR_TCP_RST) {
+			refuse(w, CORR_DENY, CORR_WHY_WRONG_SERVER);
+			return;
+		}
+		if (!a->dry)
+			corr_track_move(&w->s->tracks, e, a->host);
+	}
+	if (!a->dry)
+		corr_track_packet(&w->s->tracks, e, &a->pkt, w->now_ms);
+	route(a, e->server, e->via, v);
+}
+
+void corr_steer(struct corr_steer *s, const struct corr_policy *p, const struct corr_ask *a,
+		uint64_t now_us, struct corr_verdict *v)
+{
+	struct work w = {.s = s, .p = p, .a = a, .v = v, .now_us = now_us, .now_ms = now_us / 1000};
+	struct corr_track *e = corr_track_find(&s->tracks, &a->pkt.key);
+
+	*v = (struct corr_verdict){
+		.to = CORR_NONE, .server = CORR_NONE, .via = CORR_NONE, .rule = CORR_NONE};
+	if (e && over(&w, e)) {
+		if (!a->dry)
+			corr_track_del(&s->tracks, e);
+		e = NULL;
+	}
+	if (e) {
+		known(&w, e);
+		return;
+	}
+	w.set = (struct corr_track){
+		.server = CORR_NONE, .via = CORR_NONE, .service = CORR_NONE, .rule = CORR_NONE};
+	first(&w);
+}

@@ -60,20 +60,13 @@ size_t net_build_tcp(uint8_t *buf, size_t room, const struct net_l2 *l2, const s
 size_t net_build_rst(uint8_t *buf, size_t room, const struct net_l2 *l2, const struct net_flow *f,
 		     const struct tcp_seg *seg)
 {
-	struct tcp_emit e = {0};
-	uint8_t flags = TCP_RST;
+	struct tcp_emit e;
 	uint16_t l4_off;
 	size_t n;
 
-	if (seg->flags & TCP_RST)
+	if (!tcp_reset_for(seg, &e))
 		return 0;
-	if (seg->flags & TCP_ACK) {
-		e.seq = seg->ack;
-	} else {
-		flags |= TCP_ACK;
-		e.ack = seg->seq + seg->len + !!(seg->flags & TCP_SYN) + !!(seg->flags & TCP_FIN);
-	}
-	n = net_build_tcp(buf, room, l2, f, &e, e.seq, flags, 0, 0, &l4_off);
+	n = net_build_tcp(buf, room, l2, f, &e, e.seq, e.flags, 0, 0, &l4_off);
 	if (n)
 		net_tcp_csum_finish(buf + l4_off, NET_TCP_HLEN, 0);
 	return n;

@@ -85,5 +85,6 @@ enum net_perr net_parse_tcp(const uint8_t *frame, const struct net_pkt *p, struc
 	seg->flags = tcp[NET_TCP_FLAGS];
 	seg->len = p->payload_len;
 	seg->ce = p->ecn == 3;
+	seg->ae = tcp[NET_TCP_DOFF] & 1;
 	return read_opts(tcp + NET_TCP_HLEN, p->payload_off - p->l4_off - NET_TCP_HLEN, seg);
 }

@@ -27,15 +27,15 @@
  * server's memory | accepted, on its way there. rcv_acked <= rcv_placed is
  * what the client was told.
  *
- * Connections begin by import (a takeover); the core does not take part in
- * opening one, so that LISTEN, SYN-SENT and SYN-RECEIVED do not occur.
+ * Connections begin by import (a takeover), or are opened (tcp_open.h): then
+ * tcp_open.c has its own small machinery until ESTABLISHED, where the
+ * connection starts as an imported one does.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "tcpstack/tcp_priv.h"
 
-#define MSS_MIN	   64
 #define SPAN_MAX   (1u << 30) /* largest distance between any two positions of one direction */
 #define WSCALE_MAX 14
 
@@ -47,6 +47,7 @@ void tcp_cfg_default(struct tcp_cfg *cfg)
 		.delack_us = 40000,
 		.time_wait_us = 60000000,
 		.user_timeout_us = 900000000,
+		.syn_timeout_us = 180000000,
 		.lookahead = 131072,
 		.max_burst = 65536,
 		.max_want = 65536,
@@ -57,6 +58,10 @@ void tcp_cfg_default(struct tcp_cfg *cfg)
 void tcp_set_state(struct tcp_conn *c, enum tcp_state s)
 {
 	c->state = s;
+	if (c->listener && s != TCP_S_SYN_RCVD) {
+		c->listener->n_half--;
+		c->listener = NULL;
+	}
 	if (s != TCP_S_CLOSED)
 		return;
 	tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
@@ -64,6 +69,7 @@ void tcp_set_state(struct tcp_conn *c, enum tcp_state s)
 	c->ack_now = false;
 	c->probe_due = false;
 	c->tlp_due = false;
+	c->syn_due = c->syn_rst_due = false;
 }
 
 /* True when the positions are in order and not absurdly far apart. */
@@ -74,7 +80,7 @@ static bool in_order(uint32_t a, uint32_t b)
 
 static bool state_valid(const struct tcp_state_io *st)
 {
-	if (st->version != TCP_STATE_VERSION || st->mss < MSS_MIN || st->n_ooo > TCP_MAX_SACK)
+	if (st->version != TCP_STATE_VERSION || st->mss < TCP_MSS_MIN || st->n_ooo > TCP_MAX_SACK)
 		return false;
 	if (st->mss_max && st->mss_max < st->mss)
 		return false;
@@ -151,15 +157,16 @@ static void resume_loss(struct tcp_conn *c, uint64_t now)
 	c->undo_ok = false;
 }
 
-int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_ops *ops,
-	       const struct tcp_state_io *st, uint64_t now)
+void tcp_init(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_ops *ops)
 {
 	memset(c, 0, sizeof(*c));
 	c->cfg = cfg;
 	c->ops = ops;
 	tcp_set_state(c, TCP_S_CLOSED);
-	if (!state_valid(st))
-		return EINVAL;
+}
+
+void tcp_start(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now)
+{
 	tcp_pmtu_init(c, st, now);
 	c->wscale_ok = st->wscale_ok;
 	c->snd_wscale = st->wscale_ok ? st->snd_wscale : 0;
@@ -176,6 +183,15 @@ int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_o
 	if (st->resume_loss && tcp_flight(c))
 		resume_loss(c, now);
 	tcp_timer_rearm(c, now);
+}
+
+int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_ops *ops,
+	       const struct tcp_state_io *st, uint64_t now)
+{
+	tcp_init(c, cfg, ops);
+	if (!state_valid(st))
+		return EINVAL;
+	tcp_start(c, st, now);
 	return 0;
 }
 

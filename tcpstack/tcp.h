@@ -88,6 +88,7 @@ struct tcp_seg {
 	uint8_t n_sack;			     /* valid entries of sack[] */
 	bool has_ts;			     /* timestamps option present (RFC 7323 section 3.2) */
 	bool ce;			     /* IP header carried CE (RFC 3168) */
+	bool ae;			     /* AE bit of the TCP header (RFC 9768) */
 	bool has_wscale;		     /* window scale option present (SYN only) */
 	bool sack_ok;			     /* SACK-permitted present (SYN only) */
 	uint8_t wscale;			     /* shift count, at most 14 */
@@ -130,6 +131,7 @@ struct tcp_rx_pos {
 	_(SYN, "syn-in-window")               \
 	_(RST, "reset")                       \
 	_(RST_CHALLENGED, "reset-challenged") \
+	_(NO_SYN, "no-syn-flag")              \
 	_(OOO_FULL, "out-of-order-full")      \
 	_(CLOSED, "closed")
 
@@ -150,14 +152,15 @@ struct tcp_rx {
 	bool fin;		  /* the FIN became in-order with this segment */
 };
 
-#define TCP_FOREACH_EVENT(_)                                                             \
-	_(ESTABLISHED, "established")                                                    \
-	_(FIN, "fin")	      /* client's FIN accepted in order */                       \
-	_(RESET, "reset")     /* valid RST from the client; the connection is CLOSED */  \
-	_(TIMEOUT, "timeout") /* gave up retransmitting or probing; CLOSED */            \
-	_(PAYLOAD, "payload") /* payload cannot be had any more; nothing more is sent */ \
-	_(DRAINED, "drained") /* quiesced, and all that was sent is acknowledged */      \
-	_(CLOSED, "closed")   /* orderly end: LAST-ACK acknowledged or TIME-WAIT over */
+#define TCP_FOREACH_EVENT(_)                                                                     \
+	_(ESTABLISHED, "established") /* the opening is complete */                              \
+	_(FIN, "fin")		      /* client's FIN accepted in order */                       \
+	_(REFUSED, "refused")	      /* RST in answer to our SYN; the connection is CLOSED */   \
+	_(RESET, "reset")	      /* valid RST from the client; the connection is CLOSED */  \
+	_(TIMEOUT, "timeout")	      /* gave up retransmitting or probing; CLOSED */            \
+	_(PAYLOAD, "payload")	      /* payload cannot be had any more; nothing more is sent */ \
+	_(DRAINED, "drained")	      /* quiesced, and all that was sent is acknowledged */      \
+	_(CLOSED, "closed")	      /* orderly end: LAST-ACK acknowledged or TIME-WAIT over */
 
 #define TCP_FOREACH_ICMP(_)                                                            \
 	_(NONE, "none")                                                                \
@@ -207,6 +210,7 @@ enum tcp_event {
 };
 
 struct tcp_conn;
+struct tcp_keys;
 
 /**
  * Actions. The functions get the connection they were called for; the shell
@@ -233,15 +237,17 @@ struct tcp_ops {
 
 /** Tunables shared by many connections; outlives them. */
 struct tcp_cfg {
-	uint32_t rto_min_us;	  /* 200000; RFC 6298 says 1 s, everybody uses 200 ms */
-	uint32_t rto_max_us;	  /* 120000000 */
-	uint32_t delack_us;	  /* 40000, RFC 9293 section 3.8.6.3 allows 500 ms */
-	uint32_t time_wait_us;	  /* 60000000 */
-	uint32_t user_timeout_us; /* give up after this long without progress; 900000000 */
-	uint32_t lookahead;	  /* bytes wanted beyond what may be sent now; 131072 */
-	uint32_t max_burst;	  /* largest len of one emit; 65536 */
-	uint32_t max_want;	  /* largest len of one want; 65536 */
-	uint16_t init_cwnd_segs;  /* 10, RFC 6928 */
+	uint32_t rto_min_us;	     /* 200000; RFC 6298 says 1 s, everybody uses 200 ms */
+	uint32_t rto_max_us;	     /* 120000000 */
+	uint32_t delack_us;	     /* 40000, RFC 9293 section 3.8.6.3 allows 500 ms */
+	uint32_t time_wait_us;	     /* 60000000 */
+	uint32_t user_timeout_us;    /* give up after this long without progress; 900000000 */
+	uint32_t syn_timeout_us;     /* R2 of a SYN, RFC 9293 section 3.8.3; 180000000 */
+	uint32_t lookahead;	     /* bytes wanted beyond what may be sent now; 131072 */
+	uint32_t max_burst;	     /* largest len of one emit; 65536 */
+	uint32_t max_want;	     /* largest len of one want; 65536 */
+	uint16_t init_cwnd_segs;     /* 10, RFC 6928 */
+	const struct tcp_keys *keys; /* needed to open connections (tcp_open.h), NULL */
 };
 
 /** Fills *cfg with the defaults named above. */
@@ -294,7 +300,10 @@ int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_o
 /** Writes what tcp_import() would need to carry on from here. */
 void tcp_export(const struct tcp_conn *c, struct tcp_state_io *st, uint64_t now);
 
-/** One received segment whose checksum is right. Fills *rx. */
+/**
+ * One received segment whose checksum is right. Fills *rx. Verdict TCP_V_CLOSED with a SYN: the
+ * segment belongs to no connection (any more); a listener may take it (tcp_open.h).
+ */
 void tcp_input(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now, struct tcp_rx *rx);
 
 /** Snapshot of what is accepted; to be written to the server, then given to tcp_placed(). */
@@ -329,7 +338,16 @@ void tcp_failed(struct tcp_conn *c, uint32_t seq, uint32_t len, uint64_t now);
 /** The run [seq, seq+len) emitted earlier has been given to the wire at `now`. */
 void tcp_sent(struct tcp_conn *c, uint32_t seq, uint32_t len, uint64_t now);
 
-/** Sends FIN after everything produced so far (RFC 9293 section 3.10.4, CLOSE). */
+/**
+ * The RST that answers a segment of no connection (RFC 9293 section 3.10.7.1). False: none does,
+ * *seg is a RST itself.
+ */
+bool tcp_reset_for(const struct tcp_seg *seg, struct tcp_emit *e);
+
+/**
+ * Sends FIN after everything produced so far (RFC 9293 section 3.10.4, CLOSE). In SYN-SENT the
+ * connection ends at once; in SYN-RECEIVED the FIN waits for ESTABLISHED.
+ */
 void tcp_shutdown(struct tcp_conn *c, uint64_t now);
 
 /** Sends RST now and becomes CLOSED (RFC 9293 section 3.10.5, ABORT). */

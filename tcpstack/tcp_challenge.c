@@ -11,7 +11,7 @@
 #define CHALLENGE_MAX	      10
 #define CHALLENGE_INTERVAL_MS 5000u
 
-void tcp_challenge(struct tcp_conn *c, uint64_t now)
+bool tcp_challenge_may(struct tcp_conn *c, uint64_t now)
 {
 	uint32_t ms = tcp_ms(now);
 
@@ -20,8 +20,15 @@ void tcp_challenge(struct tcp_conn *c, uint64_t now)
 		c->n_challenge = 0;
 	}
 	if (c->n_challenge >= CHALLENGE_MAX)
-		return;
+		return false;
 	c->n_challenge++;
+	return true;
+}
+
+void tcp_challenge(struct tcp_conn *c, uint64_t now)
+{
+	if (!tcp_challenge_may(c, now))
+		return;
 	c->stats.challenge_acks++;
 	c->ack_now = true;
 }

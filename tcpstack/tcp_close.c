@@ -91,14 +91,18 @@ void tcp_rst_out(struct tcp_conn *c, uint64_t now)
 
 void tcp_shutdown(struct tcp_conn *c, uint64_t now)
 {
-	if (c->state == TCP_S_ESTABLISHED || c->state == TCP_S_CLOSE_WAIT)
+	if (c->state == TCP_S_SYN_SENT)
+		tcp_give_up(c, TCP_E_CLOSED);
+	else if (c->state == TCP_S_ESTABLISHED || c->state == TCP_S_CLOSE_WAIT ||
+		 c->state == TCP_S_SYN_RCVD)
 		c->fin_wanted = true;
 }
 
 void tcp_abort(struct tcp_conn *c, uint64_t now)
 {
 	bool rst = c->state == TCP_S_ESTABLISHED || c->state == TCP_S_CLOSE_WAIT ||
-		   c->state == TCP_S_FIN_WAIT_1 || c->state == TCP_S_FIN_WAIT_2;
+		   c->state == TCP_S_FIN_WAIT_1 || c->state == TCP_S_FIN_WAIT_2 ||
+		   c->state == TCP_S_SYN_RCVD;
 
 	tcp_set_state(c, TCP_S_CLOSED);
 	if (rst)

@@ -39,7 +39,8 @@ enum tcp_recovery_state {
 	_(TLP, "tail-loss-probe") /* RFC 8985 section 7 */           \
 	_(REO, "reordering")	  /* RFC 8985 section 6.2, step 5 */ \
 	_(PERSIST, "persist")	  /* RFC 9293 section 3.8.6.1 */     \
-	_(TIME_WAIT, "time-wait") /* RFC 9293 section 3.6.1 */
+	_(TIME_WAIT, "time-wait") /* RFC 9293 section 3.6.1 */       \
+	_(SYN, "syn")		  /* RFC 9293 section 3.5 */
 
 enum tcp_timer_kind {
 #define _(sym, name) TCP_T_##sym,
@@ -47,6 +48,8 @@ enum tcp_timer_kind {
 #undef _
 		TCP_T_COUNT
 };
+
+struct tcp_listener; /* tcp_open.h */
 
 /** Name of a recovery state or of what the timer waits for. */
 const char *tcp_recovery_name(enum tcp_recovery_state s);
@@ -118,6 +121,19 @@ struct tcp_conn {
 	bool new_recovery : 1;	  /* fast recovery has not retransmitted its first segment */
 	bool hs_end_valid : 1;	  /* HyStart++'s first round has begun */
 	bool epoch_valid : 1;	  /* CUBIC's epoch has begun */
+
+	bool ecn_ok : 1;      /* both SYNs agreed on ECN, RFC 3168 */
+	bool ecn_ask : 1;     /* opening: our SYN asks for ECN */
+	bool syn_due : 1;     /* opening: the SYN or SYN-ACK is to be sent */
+	bool syn_sent : 1;    /* opening: it was sent */
+	bool syn_lost : 1;    /* the SYN or SYN-ACK was sent again after a timeout */
+	bool syn_rst_due : 1; /* opening: a RST with syn_rst is to be sent */
+
+	/* Opening, until ESTABLISHED: tcp_open.c. rcv_max is the ring's size meanwhile. */
+	struct tcp_listener *listener; /* whose backlog counts us; NULL: not half-open */
+	uint32_t syn_us;	       /* when the SYN was sent last, low 32 bits */
+	uint32_t syn_rst;	       /* sequence number of the RST that is due */
+	uint16_t syn_mss;	       /* MSS we announce */
 
 	/* Sender: tcp_output.c, tcp_window.c */
 	uint32_t snd_una;   /* (readable) oldest unacknowledged */

@@ -15,7 +15,7 @@
 #define OLD_MAX (1u << 30) /* farther back than this is not old but elsewhere */
 
 /* RFC 9293 section 3.4 table 6, with the widening above. */
-static bool seq_acceptable(const struct tcp_conn *c, const struct tcp_seg *seg)
+bool tcp_seq_acceptable(const struct tcp_conn *c, const struct tcp_seg *seg)
 {
 	uint32_t end = seg->seq + seg->len + !!(seg->flags & TCP_FIN);
 	uint32_t edge = tcp_lt(c->rcv_edge, c->rcv_nxt) ? c->rcv_nxt : c->rcv_edge;
@@ -92,8 +92,8 @@ static void note_ecn(struct tcp_conn *c, const struct tcp_seg *seg)
 		c->ecn_echo = c->ack_on_place = true;
 }
 
-static enum tcp_verdict segment_arrives(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now,
-					struct tcp_rx *rx)
+enum tcp_verdict tcp_segment_arrives(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now,
+				     struct tcp_rx *rx)
 {
 	enum tcp_verdict v;
 
@@ -106,7 +106,7 @@ static enum tcp_verdict segment_arrives(struct tcp_conn *c, const struct tcp_seg
 			tcp_challenge(c, now);
 		return TCP_V_PAWS;
 	}
-	if (!seq_acceptable(c, seg))
+	if (!tcp_seq_acceptable(c, seg))
 		return not_acceptable(c, seg, now, rx);
 	if (seg->flags & TCP_RST)
 		return check_rst(c, seg, now);
@@ -129,6 +129,10 @@ void tcp_input(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now, stru
 	c->stats.segs_in++;
 	if (c->state == TCP_S_CLOSED)
 		rx->verdict = TCP_V_CLOSED;
+	else if (c->state == TCP_S_SYN_SENT)
+		rx->verdict = tcp_syn_sent_in(c, seg, now, rx);
+	else if (c->state == TCP_S_SYN_RCVD)
+		rx->verdict = tcp_syn_rcvd_in(c, seg, now, rx);
 	else
-		rx->verdict = segment_arrives(c, seg, now, rx);
+		rx->verdict = tcp_segment_arrives(c, seg, now, rx);
 }

@@ -195,6 +195,10 @@ void tcp_output(struct tcp_conn *c, uint64_t now)
 		tcp_rst_out(c, now);
 	if (c->state == TCP_S_CLOSED)
 		return;
+	if (tcp_opening(c)) {
+		tcp_open_output(c, now);
+		return;
+	}
 	if (tcp_ack_has_sack(c))
 		tcp_ack_output(c, now);
 	if (tcp_may_send(c) && !c->failed) {

@@ -10,14 +10,17 @@
 #define TCPSTACK_TCP_PRIV_H
 
 #include "tcpstack/tcp.h"
+#include "tcpstack/tcp_open.h"
 #include "tcpstack/tcp_range.h"
 
-#define TCP_OPT_TS_LEN	   12 /* two NOPs and the timestamps option */
-#define TCP_DUP_THRESH	   3  /* RFC 5681 section 3.2 */
-#define TCP_QUICK_ACKS	   16 /* segments acknowledged at once after the start */
-#define TCP_REO_MULT_MAX   8  /* largest reordering tolerance */
-#define TCP_CWND_MAX	   (1u << 30)
-#define TCP_RTO_INITIAL_US 1000000u /* RFC 6298 section 2.1 */
+#define TCP_OPT_TS_LEN	    12 /* two NOPs and the timestamps option */
+#define TCP_DUP_THRESH	    3  /* RFC 5681 section 3.2 */
+#define TCP_QUICK_ACKS	    16 /* segments acknowledged at once after the start */
+#define TCP_REO_MULT_MAX    8  /* largest reordering tolerance */
+#define TCP_CWND_MAX	    (1u << 30)
+#define TCP_RTO_INITIAL_US  1000000u /* RFC 6298 section 2.1 */
+#define TCP_RTO_SYN_LOST_US 3000000u /* RFC 6298 section 5.7 */
+#define TCP_MSS_MIN	    64	     /* smaller announcements are taken for this */
 
 static inline uint32_t tcp_min(uint32_t a, uint32_t b)
 {
@@ -68,8 +71,75 @@ static inline bool tcp_may_receive(const struct tcp_conn *c)
 	       c->state == TCP_S_FIN_WAIT_2;
 }
 
+/* True while the connection opens. */
+static inline bool tcp_opening(const struct tcp_conn *c)
+{
+	return c->state == TCP_S_SYN_SENT || c->state == TCP_S_SYN_RCVD;
+}
+
 /* tcp.c: the only place that changes c->state. CLOSED also stops all timers. */
 void tcp_set_state(struct tcp_conn *c, enum tcp_state s);
+void tcp_init(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_ops *ops);
+void tcp_start(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now); /* st is valid */
+
+/* tcp_open.c */
+void tcp_open_begin(struct tcp_conn *c, const struct tcp_offer *o, const struct net_flow *f,
+		    uint32_t iss, uint64_t now);
+void tcp_open_learn(struct tcp_conn *c, const struct tcp_seg *syn, uint64_t now);
+void tcp_open_done(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now); /* ESTABLISHED */
+void tcp_open_fire(struct tcp_conn *c, uint64_t now);				 /* the timer */
+void tcp_open_output(struct tcp_conn *c, uint64_t now); /* what is due while opening */
+
+/* tcp_open_in.c: segments in SYN-SENT and SYN-RECEIVED. */
+enum tcp_verdict tcp_syn_sent_in(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now,
+				 struct tcp_rx *rx);
+enum tcp_verdict tcp_syn_rcvd_in(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now,
+				 struct tcp_rx *rx);
+
+/* tcp_syn.c */
+
+/* What a SYN or SYN-ACK carries. */
+struct tcp_syn {
+	uint16_t mss;	/* MSS option */
+	uint8_t opts;	/* TCP_O_*: the other options */
+	uint8_t wscale; /* shift count */
+	uint32_t tsval; /* TSval */
+	uint32_t tsecr; /* TSecr */
+};
+
+uint8_t tcp_syn_options(const struct tcp_syn *s, uint8_t opt[40]); /* returns their length */
+bool tcp_offer_valid(const struct tcp_offer *o);
+uint8_t tcp_offer_wscale(const struct tcp_offer *o);
+uint16_t tcp_syn_window(uint32_t room);	   /* window field of a SYN, never scaled */
+bool tcp_syn_ecn(const struct tcp_seg *s); /* an ECN-setup SYN or SYN-ACK, RFC 3168 */
+
+/* MSS to send with when own is our limit, after a SYN of flow f. */
+uint16_t tcp_syn_mss(const struct tcp_seg *syn, const struct net_flow *f, uint16_t own);
+
+/* tcp_cookie.c */
+
+/* What a valid cookie says was agreed on. */
+struct tcp_cookie {
+	uint16_t mss;	 /* the client's MSS, or a little less */
+	uint8_t wscale;	 /* the client's shift count */
+	bool has_wscale; /* window scaling in use */
+	bool sack;	 /* SACK in use */
+	bool ecn;	 /* ECN in use */
+	bool ts;	 /* timestamps in use */
+};
+
+void tcp_cookie_reply(struct tcp_listener *l, const struct net_flow *f, const struct tcp_seg *syn,
+		      uint64_t now, struct tcp_emit *e);	      /* the SYN-ACK */
+bool tcp_cookie_expected(const struct tcp_listener *l, uint64_t now); /* some were sent lately */
+bool tcp_cookie_check(const struct tcp_listener *l, const struct net_flow *f,
+		      const struct tcp_seg *seg, uint64_t now, struct tcp_cookie *k);
+void tcp_cookie_open(struct tcp_conn *c, const struct tcp_listener *l, const struct net_flow *f,
+		     const struct tcp_seg *seg, const struct tcp_cookie *k, uint64_t now);
+
+/* tcp_input.c */
+bool tcp_seq_acceptable(const struct tcp_conn *c, const struct tcp_seg *seg);
+enum tcp_verdict tcp_segment_arrives(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now,
+				     struct tcp_rx *rx); /* in a synchronised state */
 
 /* tcp_close.c */
 void tcp_fin_in(struct tcp_conn *c, uint64_t now);	 /* the client's FIN is in order */
@@ -86,7 +156,8 @@ enum tcp_verdict tcp_accept(struct tcp_conn *c, const struct tcp_seg *seg, uint6
 			    struct tcp_rx *rx);
 
 /* tcp_challenge.c */
-void tcp_challenge(struct tcp_conn *c, uint64_t now); /* an ACK, within the limit of RFC 5961 */
+void tcp_challenge(struct tcp_conn *c, uint64_t now);	  /* an ACK, within the limit of RFC 5961 */
+bool tcp_challenge_may(struct tcp_conn *c, uint64_t now); /* the limit: one more answer is due */
 
 /* tcp_acked.c: the ACK, window and SACK of an acceptable segment. */
 void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now);

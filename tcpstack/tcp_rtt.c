@@ -63,7 +63,9 @@ uint32_t tcp_rto(const struct tcp_conn *c)
 	uint64_t rto;
 
 	if (!c->srtt_us)
-		rto = tcp_max(TCP_RTO_INITIAL_US, c->cfg->rto_min_us);
+		rto = tcp_max(c->syn_lost && !tcp_opening(c) ? TCP_RTO_SYN_LOST_US
+							     : TCP_RTO_INITIAL_US,
+			      c->cfg->rto_min_us);
 	else
 		rto = c->srtt_us + tcp_max(4 * c->rttvar_us, c->cfg->rto_min_us);
 	rto <<= tcp_min(c->backoff, 16);

@@ -46,14 +46,22 @@ static inline const char *tcp_check(const struct tcp_conn *c)
 		if (!(x))          \
 			return #x; \
 	} while (0)
-	RULE(c->state < TCP_S_COUNT && c->state != TCP_S_LISTEN && c->state != TCP_S_SYN_SENT &&
-	     c->state != TCP_S_SYN_RCVD);
+	RULE(c->state < TCP_S_COUNT && c->state != TCP_S_LISTEN);
 	if (c->state == TCP_S_CLOSED) {
+		RULE(!c->listener);
 		RULE(tcp_deadline(c) == TCP_NEVER);
 		return NULL;
 	}
 	RULE((c->timer == TCP_T_NONE) == (c->t_snd == TCP_NEVER));
 	RULE((c->timer == TCP_T_TIME_WAIT) == (c->state == TCP_S_TIME_WAIT));
+	RULE((c->timer == TCP_T_SYN) == tcp_opening(c));
+	RULE(!c->listener || c->state == TCP_S_SYN_RCVD);
+	if (tcp_opening(c)) {
+		RULE(c->snd_nxt == c->snd_una + 1 && c->want_nxt == c->snd_nxt);
+		RULE(tcp_leq(c->snd_nxt, c->snd_avail));
+		RULE(c->rcv_placed == c->rcv_nxt && !c->n_ooo && !c->fin_known);
+		return NULL;
+	}
 	/* Sender */
 	RULE(tcp_leq(c->snd_una, c->snd_nxt));
 	RULE(tcp_leq(c->snd_nxt, c->snd_avail + c->fin_sent));

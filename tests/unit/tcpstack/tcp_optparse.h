@@ -10,7 +10,7 @@ static inline uint32_t test_be32(const uint8_t *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/** Fills has_ts, tsval, tsecr, n_sack and sack of *seg. False when the bytes are malformed. */
+/** Fills *seg from any option we send, those of a SYN included. False: the bytes are malformed. */
 static inline bool test_opt_parse(const uint8_t *p, unsigned int n, struct tcp_seg *seg)
 {
 	for (unsigned int i = 0; i < n;) {
@@ -30,6 +30,13 @@ static inline bool test_opt_parse(const uint8_t *p, unsigned int n, struct tcp_s
 				seg->sack[k].start = test_be32(p + i + 2 + 8 * k);
 				seg->sack[k].end = test_be32(p + i + 6 + 8 * k);
 			}
+		} else if (p[i] == 2 && p[i + 1] == 4) {
+			seg->mss = (uint16_t)(p[i + 2] << 8 | p[i + 3]);
+		} else if (p[i] == 3 && p[i + 1] == 3) {
+			seg->has_wscale = true;
+			seg->wscale = p[i + 2];
+		} else if (p[i] == 4 && p[i + 1] == 2) {
+			seg->sack_ok = true;
 		} else {
 			return false;
 		}

@@ -9,6 +9,7 @@
 # Tunables (environment): LAB_ACCELERATE=first-send|accept|off|min-bytes, LAB_MIN_BYTES=N, LAB_MAX=N
 # (connections the gateway may accelerate), LAB_HOST_TIMEOUT=SECONDS, LAB_WORKERS=N,
 # LAB_UD_LOSS=PERCENT, LAB_CC=CONGESTION-CONTROL of the kernels (the machine's default otherwise), LAB_TX_RING, LAB_RX_RING, LAB_SLOTS, LAB_FABRIC_MTU=BYTES,
+# LAB_ROUTED=1 (the client's machine is the router to other networks),
 # TAG_DAEMONS=build dir of the daemons.
 LAB=/run/tag/lab
 LAB_SOFTHCA=/run/tag/softhca
@@ -39,6 +40,8 @@ lab_gateway_conf() {
 		[port "lan0"]
 		device = net_af_packet0,iface=lan0,qdisc_bypass=1,framecnt=4096
 		address = 10.77.0.1/24, fd77::1/64
+		${LAB_ROUTED:+next-hop4 = 10.77.0.2}
+		${LAB_ROUTED:+next-hop6 = fd77::2}
 
 		[fabric]
 		device = soft0
@@ -71,6 +74,7 @@ lab_host_conf() {
 		tap = tag0
 		address = 10.77.0.$((10 + i))/24, fd77::$((10 + i))/64
 		socket = $LAB/s$i/taghostd.sock
+		${LAB_ROUTED:+route = 10.77.0.2, fd77::2}
 
 		[fabric]
 		device = soft0

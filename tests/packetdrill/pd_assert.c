@@ -12,10 +12,12 @@
 
 #include "pd.h"
 
+#define PD_TCP_INFO 11 /* TCP_INFO of netinet/tcp.h, which does not go with linux/tcp.h */
+
 /** An evaluation. */
 struct ev {
 	struct pd_cur k;	  /* where we are */
-	const struct pd_shell *s; /* NULL: syntax only */
+	const struct tcp_info *i; /* NULL: syntax only */
 	char used[512];		  /* "name = value" of what was looked up, for the message */
 };
 
@@ -28,7 +30,7 @@ static int64_t name_value(struct ev *e, const char *name)
 
 	if (!strcmp(name, "True") || !strcmp(name, "False"))
 		return name[0] == 'T';
-	if (!pd_info(e->s, name, &v))
+	if (!pd_info(e->i, name, &v))
 		pd_die(e->k.file, e->k.line, "unsupported name in code: %s", name);
 	if (n < sizeof(e->used) - 80)
 		snprintf(e->used + n, sizeof(e->used) - n, "%s%s = %lld", n ? ", " : "", name,
@@ -139,13 +141,28 @@ static int64_t expr_or(struct ev *e)
 	return v;
 }
 
-void pd_assert(const struct pd_shell *s, const char *file, unsigned int line, const char *code)
+/* TCP_INFO of the connection that the script is about. */
+static void ask(struct pd_run *r, const char *file, unsigned int line, struct tcp_info *i)
 {
-	struct ev e = {.k = {.file = file, .p = code, .line = line}, .s = s};
+	socklen_t n = sizeof(*i);
+
+	memset(i, 0, sizeof(*i));
+	if (r->code_fd < 0 ||
+	    r->so.getsockopt(r->so.ud, r->code_fd, IPPROTO_TCP, PD_TCP_INFO, i, &n))
+		pd_die(file, line, "no connection to assert about");
+}
+
+void pd_assert(struct pd_run *r, const char *file, unsigned int line, const char *code)
+{
+	struct ev e = {.k = {.file = file, .p = code, .line = line}};
+	struct tcp_info info;
 	const char *from;
 	unsigned int at;
-	int len;
 
+	if (r) {
+		ask(r, file, line, &info);
+		e.i = &info;
+	}
 	for (pd_space(&e.k); *e.k.p; pd_space(&e.k)) {
 		if (pd_accept(&e.k, ";"))
 			continue;
@@ -154,11 +171,9 @@ void pd_assert(const struct pd_shell *s, const char *file, unsigned int line, co
 		at = e.k.line;
 		from = e.k.p;
 		e.used[0] = 0;
-		if (!expr_or(&e) && s) {
-			len = (int)(e.k.p - from);
-			pd_die(file, at, "error in code: assertion failed: %.*s (%s)", len, from,
-			       e.used);
-		}
+		if (!expr_or(&e) && r)
+			pd_die(file, at, "error in code: assertion failed: %.*s (%s)",
+			       (int)(e.k.p - from), from, e.used);
 		if (pd_accept(&e.k, ","))
 			expr_or(&e);
 	}

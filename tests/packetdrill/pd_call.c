@@ -1,42 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pd_call.c - call lines: name, arguments, expected result; and the names of constants. */
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+/* pd_call.c - call lines: name, arguments, expected result. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "pd.h"
-
-static const struct {
-	const char *name;
-	int64_t v;
-} constants[] = {
-#define _(x)          \
-	{             \
-#x, x \
-	}
-	_(AF_INET), _(AF_INET6),     _(SOCK_STREAM),  _(IPPROTO_TCP),  _(SOL_SOCKET),
-	_(SOL_TCP), _(SO_REUSEADDR), _(SO_RCVBUF),    _(SO_LINGER),    _(TCP_NODELAY),
-	_(F_SETFL), _(F_GETFL),	     _(O_RDWR),	      _(O_NONBLOCK),   _(SHUT_RD),
-	_(SHUT_WR), _(SHUT_RDWR),    _(MSG_DONTWAIT), _(MSG_NOSIGNAL), _(EAGAIN),
-	_(EPIPE),   _(ECONNRESET),   _(ETIMEDOUT),    _(ENOTCONN),     _(EBADF),
-	_(EINVAL),  _(EWOULDBLOCK),
-#undef _
-};
-
-bool pd_constant(const char *name, int64_t *v)
-{
-	for (size_t i = 0; i < sizeof(constants) / sizeof(constants[0]); i++) {
-		if (!strcmp(constants[i].name, name)) {
-			*v = constants[i].v;
-			return true;
-		}
-	}
-	return false;
-}
 
 /* A number with sign, or names joined by '|'. */
 static int64_t parse_value(struct pd_cur *k, char *text, size_t n)
@@ -54,14 +21,14 @@ static int64_t parse_value(struct pd_cur *k, char *text, size_t n)
 		if (!pd_word(k, name, sizeof(name)))
 			pd_die(k->file, k->line, "syntax error: value expected at '%.12s'", k->p);
 		snprintf(text, n, "%s", name);
-		if (pd_constant(name, &one))
-			v |= one;
-		else if (strncmp(name, "TAGD_", 5) && strcmp(name, "SOL_TAGD"))
+		if (!pd_constant(name, &one))
 			pd_die(k->file, k->line, "unknown name %s", name);
+		v |= one;
 	} while (pd_accept(k, "|"));
 	return minus ? -v : v;
 }
 
+/* "onoff=1, linger=0}" */
 static void parse_linger(struct pd_cur *k, struct pd_arg *a)
 {
 	a->kind = PD_LINGER;
@@ -75,17 +42,62 @@ static void parse_linger(struct pd_cur *k, struct pd_arg *a)
 	pd_need(k, "}");
 }
 
+static short parse_events(struct pd_cur *k, const char *member)
+{
+	char name[40];
+
+	pd_need(k, member);
+	pd_need(k, "=");
+	return (short)parse_value(k, name, sizeof(name));
+}
+
+/* "{fd=4, events=POLLIN, revents=POLLIN}, ...]" */
+static void parse_poll(struct pd_cur *k, struct pd_arg *a)
+{
+	a->kind = PD_POLL;
+	do {
+		struct pollfd *f = &a->poll[a->n_poll];
+
+		if (a->n_poll++ == PD_POLL_MAX)
+			pd_die(k->file, k->line, "too many descriptors");
+		pd_need(k, "{");
+		pd_need(k, "fd");
+		pd_need(k, "=");
+		f->fd = (int)pd_u32(k);
+		pd_need(k, ",");
+		f->events = parse_events(k, "events");
+		if (pd_accept(k, ","))
+			f->revents = parse_events(k, "revents");
+		pd_need(k, "}");
+	} while (pd_accept(k, ","));
+	pd_need(k, "]");
+}
+
+static void parse_list(struct pd_cur *k, struct pd_arg *a)
+{
+	struct pd_cur look = *k;
+
+	if (pd_accept(&look, "{")) {
+		parse_poll(k, a);
+		return;
+	}
+	a->kind = PD_LIST;
+	a->v[0] = parse_value(k, a->text, sizeof(a->text));
+	pd_need(k, "]");
+}
+
 static void parse_arg(struct pd_cur *k, struct pd_arg *a)
 {
 	*a = (struct pd_arg){.kind = PD_INT};
 	if (pd_accept(k, "...")) {
 		a->kind = PD_ANY;
 	} else if (pd_accept(k, "[")) {
-		a->kind = PD_LIST;
-		a->v[0] = parse_value(k, a->text, sizeof(a->text));
-		pd_need(k, "]");
+		parse_list(k, a);
 	} else if (pd_accept(k, "{")) {
 		parse_linger(k, a);
+	} else if (pd_accept(k, "\"")) {
+		a->kind = PD_TEXT;
+		pd_text(k, a->text, sizeof(a->text));
 	} else {
 		a->v[0] = parse_value(k, a->text, sizeof(a->text));
 	}

@@ -1,80 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * pd_expect.c - an expected packet against what was sent.
- *
- * A line longer than a segment takes as many segments as it covers: the core
- * sends runs that a device may or may not have cut.
- */
+/* pd_expect.c - an expected packet against what was sent. */
 #include <stdio.h>
 #include <string.h>
 
 #include "pd.h"
 
-static uint32_t be32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static void read_sack(const uint8_t *o, unsigned int len, struct pd_opt *out)
-{
-	for (unsigned int i = 2; i + 8 <= len && out->n_sack < 4; i += 8)
-		out->sack[out->n_sack++] =
-			(struct tcp_range){be32(o + i) - PD_REMOTE, be32(o + i + 4) - PD_REMOTE};
-}
-
-/* Options of a segment, in the script's numbers but for the timestamp. False: malformed. */
-static bool read_options(const struct pd_seg *g, struct pd_packet *p)
-{
-	for (unsigned int i = 0, len; i < g->optlen; i += len) {
-		struct pd_opt *o = &p->opt[p->n_opt++];
-
-		*o = (struct pd_opt){.kind = g->opt[i]};
-		len = 1;
-		if (o->kind < 2)
-			continue;
-		len = i + 1 < g->optlen ? g->opt[i + 1] : 0;
-		if (len < 2 || i + len > g->optlen || p->n_opt == PD_OPT_MAX)
-			return false;
-		if (o->kind == 2)
-			o->val = (uint32_t)g->opt[i + 2] << 8 | g->opt[i + 3];
-		else if (o->kind == 3)
-			o->val = g->opt[i + 2];
-		else if (o->kind == 5)
-			read_sack(g->opt + i, len, o);
-		else if (o->kind == 8)
-			o->val = be32(g->opt + i + 2), o->ecr = be32(g->opt + i + 6);
-	}
-	return g->optlen % 4 == 0;
-}
-
-/* A segment as a packet line would say it. */
-static bool to_script(const struct pd_shell *s, const struct pd_seg *g, struct pd_packet *p)
-{
-	*p = (struct pd_packet){.flags = g->flags,
-				.seq = g->seq - PD_LOCAL,
-				.len = g->len,
-				.ack = g->flags & TCP_ACK ? g->ack - PD_REMOTE : 0,
-				.win = g->wnd};
-	if (!read_options(g, p))
-		return false;
-	for (unsigned int i = 0; i < p->n_opt && s->ts_mapped; i++) {
-		if (p->opt[i].kind == 8)
-			p->opt[i].val -= s->ts_off;
-	}
-	return true;
-}
-
-/* The first expected timestamp says what the script calls our clock. */
-static void map_timestamp(struct pd_shell *s, const struct pd_packet *want, struct pd_packet *got)
-{
-	for (unsigned int i = 0; i < want->n_opt && i < got->n_opt && !s->ts_mapped; i++) {
-		if (want->opt[i].kind != 8 || got->opt[i].kind != 8)
-			continue;
-		s->ts_off = got->opt[i].val - want->opt[i].val;
-		s->ts_mapped = true;
-		got->opt[i].val = want->opt[i].val;
-	}
-}
+/** What came out of the stack. */
+struct sent {
+	struct pd_packet p;   /* in the script's numbers when flow is known */
+	struct pd_flow *flow; /* NULL: of no connection of the script */
+	int64_t at;	      /* when, of the script, microseconds */
+	const char *bad;      /* what is wrong with it as a packet, NULL: nothing */
+};
 
 static bool same_option(const struct pd_opt *a, const struct pd_opt *b, int64_t tolerance)
 {
@@ -91,6 +28,13 @@ static bool same_option(const struct pd_opt *a, const struct pd_opt *b, int64_t 
 	return (d < 0 ? -d : d) <= (tolerance + 999) / 1000;
 }
 
+static bool same_ecn(int8_t want, int8_t got)
+{
+	if (want == PD_ECN_ANY)
+		return true;
+	return want == PD_ECN_ECT01 ? got == 1 || got == 2 : want == got;
+}
+
 /* Name of the first field that differs, NULL: none. */
 static const char *differs(const struct pd_packet *want, const struct pd_packet *got,
 			   int64_t tolerance)
@@ -105,6 +49,10 @@ static const char *differs(const struct pd_packet *want, const struct pd_packet 
 		return "tcp_ack";
 	if (want->win >= 0 && want->win != got->win)
 		return "tcp_window";
+	if (want->urg != got->urg)
+		return "tcp_urg_ptr";
+	if (!same_ecn(want->ecn, got->ecn))
+		return "ip_ecn";
 	if (want->any_opt)
 		return NULL;
 	if (want->n_opt != got->n_opt)
@@ -116,79 +64,76 @@ static const char *differs(const struct pd_packet *want, const struct pd_packet 
 	return NULL;
 }
 
-static void take(struct pd_shell *s)
+/* The oldest packet sent, until `hi` of the script; false: there is none. */
+static bool take(struct pd_run *r, const struct pd_packet *want, int64_t hi, struct sent *s)
 {
-	memmove(s->sent, s->sent + 1, --s->n_sent * sizeof(s->sent[0]));
+	static uint8_t ip[PD_PKT_MAX];
+	size_t n = sizeof(ip);
+	long long at = 0;
+
+	r->extra->limit(r->so.ud, r->t0 + hi);
+	if (r->so.netdev_receive(r->so.ud, ip, &n, &at) || !n)
+		return false;
+	s->at = at - r->t0;
+	s->bad = pd_tcp_read(ip, n, &s->p);
+	if (!s->bad && ip[0] >> 4 != (r->version == PD_IPV6 ? 6 : 4))
+		s->bad = "IP version";
+	s->flow = s->bad ? NULL : pd_flow_out(r, want, &s->p);
+	if (s->flow)
+		pd_to_script(s->flow, &s->p);
+	return true;
 }
 
-/* Takes the oldest segment, and those that the line covers as well. */
-static void take_run(struct pd_shell *s, uint32_t len, struct pd_seg *g)
-{
-	struct pd_seg *next = &s->sent[0];
-
-	*g = *next;
-	take(s);
-	while (g->len && g->len < len && s->n_sent && next->seq == g->seq + g->len && next->len &&
-	       g->len + next->len <= len && next->at == g->at && next->ack == g->ack &&
-	       !(g->flags & (TCP_PSH | TCP_FIN))) {
-		g->len += next->len;
-		g->flags = next->flags;
-		take(s);
-	}
-}
-
-static _Noreturn void mismatch(const struct pd_script *t, const struct pd_event *e,
-			       const char *what, const struct pd_packet *got, int64_t at)
+static _Noreturn void mismatch(struct pd_run *r, const struct pd_event *e, const char *what,
+			       const struct sent *got)
 {
 	char want_text[512], got_text[512];
 
 	pd_packet_text(&e->p, want_text, sizeof(want_text));
-	pd_packet_text(got, got_text, sizeof(got_text));
-	pd_die(t->file, e->line,
+	pd_packet_text(&got->p, got_text, sizeof(got_text));
+	pd_die(r->t->file, e->line,
 	       "error handling packet: live packet field %s differs\n"
 	       "script packet: %s\nactual packet: %s at %.6f",
-	       what, want_text, got_text, (double)at / 1e6);
+	       what, want_text, got_text, (double)got->at / 1e6);
 }
 
-void pd_expect(struct pd_shell *s, const struct pd_script *t, const struct pd_event *e, int64_t lo,
-	       int64_t hi)
+void pd_expect(struct pd_run *r, const struct pd_event *e, int64_t lo, int64_t hi)
 {
-	struct pd_packet got;
+	const int64_t tolerance = r->t->tolerance;
+	const struct pd_packet *want = &e->p;
 	const char *field;
-	struct pd_seg g;
-	int64_t at;
+	struct sent got;
 
-	while (!s->n_sent && pd_next(s) <= s->t0 + (uint64_t)(hi + t->tolerance))
-		pd_step(s, pd_next(s));
-	if (!s->n_sent)
-		pd_die(t->file, e->line,
+	if (!take(r, want, hi + tolerance, &got))
+		pd_die(r->t->file, e->line,
 		       "error handling packet: timed out waiting for packet until %.6f",
-		       (double)(hi + t->tolerance) / 1e6);
-	take_run(s, e->p.len, &g);
-	at = (int64_t)(g.at - s->t0);
-	if (!to_script(s, &g, &got))
-		mismatch(t, e, "tcp_options (malformed)", &got, at);
-	map_timestamp(s, &e->p, &got);
-	field = differs(&e->p, &got, t->tolerance);
+		       (double)(hi + tolerance) / 1e6);
+	if (got.bad)
+		mismatch(r, e, got.bad, &got);
+	if (!got.flow ||
+	    ((want->sport || want->dport) &&
+	     (got.flow->sport != want->dport || got.flow->dport != want->sport)) ||
+	    (!want->sport && !want->dport && got.flow != r->cur))
+		mismatch(r, e, "tcp_port", &got);
+	field = differs(want, &got.p, tolerance);
 	if (field)
-		mismatch(t, e, field, &got, at);
-	if (at < lo - t->tolerance || at > hi + t->tolerance)
-		pd_die(t->file, e->line,
+		mismatch(r, e, field, &got);
+	if (got.at < lo - tolerance || got.at > hi + tolerance)
+		pd_die(r->t->file, e->line,
 		       "error handling packet: timing error: expected outbound packet at "
 		       "%.6f to %.6f sec but happened at %.6f sec; tolerance %.6f sec",
-		       (double)lo / 1e6, (double)hi / 1e6, (double)at / 1e6,
-		       (double)t->tolerance / 1e6);
+		       (double)lo / 1e6, (double)hi / 1e6, (double)got.at / 1e6,
+		       (double)tolerance / 1e6);
 }
 
-void pd_left_over(const struct pd_shell *s, const struct pd_script *t)
+void pd_left_over(struct pd_run *r)
 {
-	struct pd_packet got;
+	struct sent got;
 	char text[512];
 
-	if (!s->n_sent)
+	if (!take(r, NULL, pd_now(r), &got))
 		return;
-	to_script(s, &s->sent[0], &got);
-	pd_packet_text(&got, text, sizeof(text));
-	pd_die(t->file, t->ev[t->n - 1].line, "packet that no line expects: %s at %.6f", text,
-	       (double)(s->sent[0].at - s->t0) / 1e6);
+	pd_packet_text(&got.p, text, sizeof(text));
+	pd_die(r->t->file, r->t->ev[r->t->n - 1].line, "packet that no line expects: %s at %.6f",
+	       text, (double)got.at / 1e6);
 }

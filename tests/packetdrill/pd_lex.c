@@ -131,3 +131,17 @@ int64_t pd_seconds(struct pd_cur *k)
 		pd_die(k->file, k->line, "syntax error: time expected at '%.12s'", k->p);
 	return us;
 }
+
+void pd_text(struct pd_cur *k, char *out, size_t n)
+{
+	size_t i = 0;
+
+	while (*k->p && *k->p != '"' && *k->p != '\n') {
+		if (i + 1 >= n)
+			pd_die(k->file, k->line, "syntax error: text too long");
+		out[i++] = *k->p++;
+	}
+	out[i] = 0;
+	if (*k->p++ != '"')
+		pd_die(k->file, k->line, "syntax error: text without an end");
+}

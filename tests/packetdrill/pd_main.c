@@ -1,22 +1,67 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* pd_main.c - runs the scripts named on the command line; 0 when all pass. */
+#include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "pd.h"
 
-int main(int argc, char **argv)
+static const char *const names[PD_VERSIONS] = {"ipv4", "ipv6", "ipv4-mapped-ipv6"};
+
+static int usage(const char *name)
+{
+	fprintf(stderr,
+		"usage: %s [--ip_version=ipv4|ipv6|ipv4-mapped-ipv6]... [--so_filename=FILE] "
+		"SCRIPT...\n",
+		name);
+	return 2;
+}
+
+/* Every version that was asked for and that the script allows. */
+static void run_file(const char *file, const bool *asked, const char *so_filename)
 {
 	struct pd_script s;
+	bool any = false;
 
-	if (argc < 2) {
-		fprintf(stderr, "usage: %s SCRIPT...\n", argv[0]);
-		return 2;
+	pd_parse(&s, file);
+	for (int v = 0; v < PD_VERSIONS; v++)
+		any |= s.only[v];
+	for (int v = 0; v < PD_VERSIONS; v++) {
+		if (!asked[v] || (any && !s.only[v]))
+			continue;
+		pd_run(&s, (enum pd_version)v, so_filename);
+		printf("%s: %s ok\n", file, names[v]);
 	}
-	for (int i = 1; i < argc; i++) {
-		pd_parse(&s, argv[i]);
-		pd_run(&s);
-		pd_free(&s);
-		printf("%s: ok\n", argv[i]);
+	pd_free(&s);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"ip_version", required_argument, NULL, 'v'},
+		{"so_filename", required_argument, NULL, 's'},
+		{NULL, 0, NULL, 0},
+	};
+	bool asked[PD_VERSIONS] = {false}, any = false;
+	const char *so_filename = NULL;
+	int c, v;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 's') {
+			so_filename = optarg;
+			continue;
+		}
+		for (v = 0; c == 'v' && v < PD_VERSIONS && strcmp(optarg, names[v]); v++)
+			;
+		if (c != 'v' || v == PD_VERSIONS)
+			return usage(argv[0]);
+		asked[v] = any = true;
 	}
+	if (optind == argc)
+		return usage(argv[0]);
+	for (v = 0; v < PD_VERSIONS && !any; v++)
+		asked[v] = true;
+	for (; optind < argc; optind++)
+		run_file(argv[optind], asked, so_filename);
 	return 0;
 }

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pd_packet.c - packet lines: flags, positions, window, options; and how they are printed. */
+/* pd_packet.c - packet lines: IP header, ports, flags, positions, window, options. */
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "pd.h"
 
-static const char flag_letters[] = "FSRP.UEW"; /* bit order of TCP_* */
+const char pd_flag_letters[] = "FSRP.UEWA";
 
-static uint8_t parse_flags(struct pd_cur *k)
+/* Numeric: the ACE field of accurate ECN, AE CWR ECE. */
+static uint16_t ace(unsigned int v)
 {
-	uint8_t flags = 0;
+	return (uint16_t)((v & 1 ? PD_ECE : 0) | (v & 2 ? PD_CWR : 0) | (v & 4 ? PD_AE : 0));
+}
+
+static uint16_t parse_flags(struct pd_cur *k)
+{
+	uint16_t flags = 0;
 	const char *f;
 
 	pd_space(k);
@@ -19,10 +24,14 @@ static uint8_t parse_flags(struct pd_cur *k)
 		return 0;
 	}
 	for (; *k->p && !isspace((unsigned char)*k->p); k->p++) {
-		f = strchr(flag_letters, *k->p);
-		if (!f || flags & 1u << (f - flag_letters))
+		if (*k->p >= '0' && *k->p <= '7' && flags) {
+			flags |= ace((unsigned int)(*k->p - '0'));
+			continue;
+		}
+		f = strchr(pd_flag_letters, *k->p);
+		if (!f || flags & 1u << (f - pd_flag_letters))
 			pd_die(k->file, k->line, "syntax error: bad flags at '%.12s'", k->p);
-		flags |= (uint8_t)(1u << (f - flag_letters));
+		flags |= (uint16_t)(1u << (f - pd_flag_letters));
 	}
 	if (!flags)
 		pd_die(k->file, k->line, "syntax error: flags expected");
@@ -92,17 +101,73 @@ static void parse_options(struct pd_cur *k, struct pd_packet *p)
 	pd_need(k, ">");
 }
 
-static void parse_ecn(struct pd_cur *k, struct pd_packet *p)
+static void parse_ip(struct pd_cur *k, struct pd_packet *p)
 {
+	static const struct {
+		const char *name;
+		int8_t ecn;
+	} fields[] = {{"noecn", 0}, {"ect1", 1}, {"ect0", 2}, {"ce", 3}, {"ect01", PD_ECN_ECT01}};
+
+	p->ecn = p->in ? 0 : PD_ECN_ANY;
 	if (!pd_accept(k, "["))
 		return;
-	if (!p->in)
-		pd_die(k->file, k->line, "the core does not choose the IP header of what it sends");
-	if (pd_accept(k, "ce"))
-		p->ce = true;
-	else if (!pd_accept(k, "noecn") && !pd_accept(k, "ect0") && !pd_accept(k, "ect1"))
+	p->ecn = PD_ECN_ANY;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		if (p->ecn == PD_ECN_ANY && pd_accept(k, fields[i].name))
+			p->ecn = fields[i].ecn;
+	}
+	if (p->ecn == PD_ECN_ANY || (p->in && p->ecn == PD_ECN_ECT01))
 		pd_die(k->file, k->line, "unsupported IP header field at '%.12s'", k->p);
 	pd_need(k, "]");
+}
+
+/* "40001 > 8080", in front of the flags. */
+static void parse_ports(struct pd_cur *k, struct pd_packet *p)
+{
+	int64_t v;
+
+	pd_space(k);
+	if (!pd_number(k, &v))
+		return;
+	p->sport = (uint16_t)v;
+	pd_need(k, ">");
+	p->dport = (uint16_t)pd_u32(k);
+	if (!p->sport || !p->dport)
+		pd_die(k->file, k->line, "port out of range");
+}
+
+static void parse_seq(struct pd_cur *k, struct pd_packet *p)
+{
+	int64_t end;
+
+	p->seq = (uint32_t)pd_u32(k);
+	pd_need(k, ":");
+	end = pd_u32(k);
+	pd_need(k, "(");
+	p->len = (uint32_t)pd_u32(k);
+	pd_need(k, ")");
+	if (p->seq + p->len != (uint32_t)end)
+		pd_die(k->file, k->line, "inconsistent TCP sequence numbers and payload length");
+}
+
+static void parse_numbers(struct pd_cur *k, struct pd_packet *p)
+{
+	parse_seq(k, p);
+	if (pd_accept(k, "ack")) {
+		p->ack = (uint32_t)pd_u32(k);
+		if (!(p->flags & PD_ACK))
+			pd_die(k->file, k->line, "ack without the flag");
+	} else if (p->flags & PD_ACK) {
+		pd_die(k->file, k->line, "missing ack number");
+	}
+	if (pd_accept(k, "win"))
+		p->win = (int32_t)pd_u32(k);
+	else if (p->in)
+		pd_die(k->file, k->line, "window must be specified for injected packets");
+	if (p->win > UINT16_MAX)
+		pd_die(k->file, k->line, "window out of range");
+	if (pd_accept(k, "urg"))
+		p->urg = (uint16_t)pd_u32(k);
 }
 
 /* True when an option list follows on this line: the next line may begin with '<' as well. */
@@ -117,81 +182,18 @@ static bool options_follow(const struct pd_cur *k)
 
 void pd_packet_parse(struct pd_cur *k, struct pd_packet *p)
 {
-	int64_t end;
-
 	*p = (struct pd_packet){.win = -1};
 	p->in = pd_accept(k, "<");
 	if (!p->in)
 		pd_need(k, ">");
-	parse_ecn(k, p);
-	p->flags = parse_flags(k);
-	p->seq = (uint32_t)pd_u32(k);
-	pd_need(k, ":");
-	end = pd_u32(k);
-	pd_need(k, "(");
-	p->len = (uint32_t)pd_u32(k);
-	pd_need(k, ")");
-	if (p->seq + p->len != (uint32_t)end)
-		pd_die(k->file, k->line, "inconsistent TCP sequence numbers and payload length");
-	if (pd_accept(k, "ack")) {
-		p->ack = (uint32_t)pd_u32(k);
-		if (!(p->flags & TCP_ACK))
-			pd_die(k->file, k->line, "ack without the flag");
-	} else if (p->flags & TCP_ACK) {
-		pd_die(k->file, k->line, "missing ack number");
+	parse_ip(k, p);
+	if (pd_accept(k, "icmp")) {
+		pd_icmp_parse(k, p);
+		return;
 	}
-	if (pd_accept(k, "win"))
-		p->win = (int32_t)pd_u32(k);
-	else if (p->in)
-		pd_die(k->file, k->line, "window must be specified for injected packets");
-	if (p->win > UINT16_MAX)
-		pd_die(k->file, k->line, "window out of range");
+	parse_ports(k, p);
+	p->flags = parse_flags(k);
+	parse_numbers(k, p);
 	if (options_follow(k) && pd_accept(k, "<"))
 		parse_options(k, p);
-}
-
-static int option_text(const struct pd_opt *o, char *out, size_t n)
-{
-	int len;
-
-	switch (o->kind) {
-	case 0:
-		return snprintf(out, n, "eol");
-	case 1:
-		return snprintf(out, n, "nop");
-	case 2:
-		return snprintf(out, n, "mss %u", o->val);
-	case 3:
-		return snprintf(out, n, "wscale %u", o->val);
-	case 4:
-		return snprintf(out, n, "sackOK");
-	case 8:
-		return snprintf(out, n, "TS val %u ecr %u", o->val, o->ecr);
-	}
-	len = snprintf(out, n, "sack");
-	for (unsigned int i = 0; i < o->n_sack; i++)
-		len += snprintf(out + len, n - (size_t)len, " %u:%u", o->sack[i].start,
-				o->sack[i].end);
-	return len;
-}
-
-void pd_packet_text(const struct pd_packet *p, char *out, size_t n)
-{
-	char flags[12] = "-", opt[128];
-	size_t len, f = 0;
-
-	for (unsigned int i = 0; i < 8; i++) {
-		if (p->flags & 1u << i)
-			flags[f++] = flag_letters[i];
-	}
-	len = (size_t)snprintf(out, n, "%s %u:%u(%u)", flags, p->seq, p->seq + p->len, p->len);
-	if (p->flags & TCP_ACK)
-		len += (size_t)snprintf(out + len, n - len, " ack %u", p->ack);
-	if (p->win >= 0)
-		len += (size_t)snprintf(out + len, n - len, " win %d", p->win);
-	for (unsigned int i = 0; i < p->n_opt; i++) {
-		option_text(&p->opt[i], opt, sizeof(opt));
-		len += (size_t)snprintf(out + len, n - len, "%s%s", i ? "," : " <", opt);
-	}
-	snprintf(out + len, n - len, p->any_opt ? " <...>" : p->n_opt ? ">" : "");
 }

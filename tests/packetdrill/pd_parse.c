@@ -25,14 +25,37 @@ static char *read_file(const char *file)
 	return text;
 }
 
+static const char *const versions[PD_VERSIONS] = {"ipv4", "ipv6", "ipv4-mapped-ipv6"};
+
+static void parse_version(struct pd_script *s, struct pd_cur *k)
+{
+	for (int i = PD_VERSIONS - 1; i >= 0; i--) {
+		size_t n = strlen(versions[i]);
+
+		if (!strncmp(k->p, versions[i], n) && isspace((unsigned char)k->p[n])) {
+			s->only[i] = true;
+			k->p += n;
+			return;
+		}
+	}
+	pd_die(k->file, k->line, "unknown IP version at '%.12s'", k->p);
+}
+
 static void parse_option_line(struct pd_script *s, struct pd_cur *k)
 {
-	if (pd_accept(k, "tolerance_usecs"))
-		pd_need(k, "="), s->tolerance = pd_u32(k);
-	else if (pd_accept(k, "ip_version"))
-		pd_need(k, "="), pd_need(k, "ipv4");
-	else
+	if (pd_accept(k, "tolerance_usecs")) {
+		pd_need(k, "=");
+		s->tolerance = pd_u32(k);
+	} else if (pd_accept(k, "ip_version")) {
+		pd_need(k, "=");
+		parse_version(s, k);
+	} else if (pd_accept(k, "so_flags")) {
+		pd_need(k, "=");
+		pd_need(k, "\"");
+		pd_text(k, s->so_flags, sizeof(s->so_flags));
+	} else {
 		pd_die(k->file, k->line, "unsupported option --%.20s", k->p);
+	}
 }
 
 static void parse_time(struct pd_cur *k, struct pd_event *e)
@@ -83,6 +106,10 @@ static void parse_event(struct pd_cur *k, struct pd_event *e)
 	if (*k->p == '<' || *k->p == '>') {
 		e->kind = PD_PACKET;
 		pd_packet_parse(k, &e->p);
+	} else if (pd_accept(k, "`sleep")) {
+		e->kind = PD_SLEEP;
+		e->end = pd_seconds(k);
+		pd_need(k, "`");
 	} else if (pd_accept(k, "%{")) {
 		e->kind = PD_CODE;
 		parse_code(k, e);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The capture file: SOFTHCA_PCAP=FILE, a pcap file of ERF records (link type 197) of type 21,
- * InfiniBand.  The processes of a subnet may share one: each writes the packets of the operations
- * it initiates, requests and answers, with one append for a whole operation.  %p in the name
- * stands for the pid.  Nothing more is written once the file has SOFTHCA_PCAP_MAX bytes.
+ * The capture file: SOFTHCA_PCAP=FILE (its format: ibside/packet/pkt_erf.c).  The processes of a
+ * subnet may share one: each writes the packets of the operations it initiates, requests and
+ * answers, with one append for a whole operation.  %p in the name stands for the pid.  Nothing more
+ * is written once the file has SOFTHCA_PCAP_MAX bytes.
  */
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -13,41 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "packet.h"
+#include "ibside/packet/pkt.h"
+#include "soft.h"
 
-#define PCAP_MAX     (64u << 20) /* bytes, unless told otherwise */
-#define PCAP_BUF     (256u << 10)
-#define PCAP_NS	     0xa1b23c4du /* times in nanoseconds */
-#define LINKTYPE_ERF 197u
-#define ERF_IB	     21u
-
-struct pcap_head {
-	uint32_t magic;	  /* PCAP_NS, own byte order */
-	uint16_t major;	  /* 2 */
-	uint16_t minor;	  /* 4 */
-	uint32_t zone;	  /* 0 */
-	uint32_t sigfigs; /* 0 */
-	uint32_t snap;	  /* longest record */
-	uint32_t link;	  /* LINKTYPE_ERF */
-};
-
-struct pcap_record {
-	uint32_t sec, nsec; /* time of day */
-	uint32_t caplen;    /* bytes that follow, in the file */
-	uint32_t len;	    /* and on the wire */
-};
-
-struct erf_head {
-	uint64_t ts;   /* seconds above binary fraction; lowest byte first */
-	uint8_t type;  /* ERF_IB */
-	uint8_t flags; /* varying length */
-	uint16_t rlen; /* of record with this header, big endian */
-	uint16_t loss; /* 0 */
-	uint16_t wlen; /* of the packet, big endian */
-};
-
-static_assert(sizeof(struct pcap_head) == 24 && sizeof(struct pcap_record) == 16, "pcap");
-static_assert(sizeof(struct erf_head) == 16, "ERF");
+#define PCAP_MAX (64u << 20) /* bytes, unless told otherwise */
+#define PCAP_BUF (256u << 10)
 
 /* Whether there is a capture; set before the first port opens. */
 bool soft_pcap_on;
@@ -63,16 +32,17 @@ static size_t pcap_used;
 /* Opens the file; whoever comes first writes its head.  Returns 0 or errno. */
 static int pcap_open(const char *name)
 {
-	const struct pcap_head h = {PCAP_NS, 2, 4, 0, 0, 65535, LINKTYPE_ERF};
+	uint8_t h[PKT_ERF_HEAD];
 	struct stat st;
 	int rc = 0;
 
+	pkt_erf_head(h);
 	pcap_fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (pcap_fd < 0)
 		return errno;
 	while (flock(pcap_fd, LOCK_EX) < 0 && errno == EINTR)
 		;
-	if (fstat(pcap_fd, &st) < 0 || (!st.st_size && write(pcap_fd, &h, sizeof(h)) != sizeof(h)))
+	if (fstat(pcap_fd, &st) < 0 || (!st.st_size && write(pcap_fd, h, sizeof(h)) != sizeof(h)))
 		rc = errno;
 	flock(pcap_fd, LOCK_UN);
 	return rc;
@@ -127,28 +97,18 @@ void soft_pcap_begin(void)
 	pthread_mutex_lock(&pcap_lock);
 }
 
-/* Adds a packet of @n bytes, LRH to VCRC. */
-void soft_pcap_packet(const uint8_t *pkt, uint32_t n)
+/* Adds a packet of @n bytes, LRH to VCRC: a pkt_sink_fn. */
+void soft_pcap_packet(void *arg, const uint8_t *pkt, uint32_t n)
 {
-	struct pcap_record r = {.caplen = n + sizeof(struct erf_head)};
-	struct erf_head e = {.type = ERF_IB, .flags = 4};
 	struct timespec ts;
 
+	(void)arg;
 	if (!soft_pcap_on)
 		return;
-	if (pcap_used + sizeof(r) + sizeof(e) + n > PCAP_BUF)
+	if (pcap_used + PKT_ERF_RECORD + n > PCAP_BUF)
 		pcap_flush();
 	clock_gettime(CLOCK_REALTIME, &ts);
-	r.sec = (uint32_t)ts.tv_sec;
-	r.nsec = (uint32_t)ts.tv_nsec;
-	r.len = r.caplen;
-	e.ts = (uint64_t)ts.tv_sec << 32 | (((uint64_t)ts.tv_nsec << 32) / 1000000000u);
-	e.rlen = htons((uint16_t)r.caplen);
-	e.wlen = htons((uint16_t)n);
-	memcpy(pcap_buf + pcap_used, &r, sizeof(r));
-	memcpy(pcap_buf + pcap_used + sizeof(r), &e, sizeof(e));
-	memcpy(pcap_buf + pcap_used + sizeof(r) + sizeof(e), pkt, n);
-	pcap_used += sizeof(r) + sizeof(e) + n;
+	pcap_used += pkt_erf_record(pcap_buf + pcap_used, &ts, pkt, n, 0);
 }
 
 /* Writes what soft_pcap_begin() began. */

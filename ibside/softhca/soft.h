@@ -551,6 +551,9 @@ static inline bool soft_fault_on(void)
 extern bool soft_pcap_on, soft_pcap_cm;
 void soft_pcap_init(void);
 void soft_pcap_forked(void);
+void soft_pcap_begin(void);
+void soft_pcap_packet(void *arg, const uint8_t *pkt, uint32_t n);
+void soft_pcap_end(void);
 
 /* capture.c */
 void soft_capture_request(struct soft_qp *q, struct soft_wqe *w, const struct soft_vec *v);
@@ -558,8 +561,6 @@ void soft_capture_answer(struct soft_qp *q, struct soft_wqe *w, const struct sof
 			 const struct soft_result *r);
 void soft_capture_datagram(struct soft_qp *q, const struct soft_wqe *w, const struct soft_vec *v,
 			   const struct ibv_grh *grh, uint32_t qkey);
-
-/* capture_cm.c */
 void soft_capture_connect(const struct soft_qp *q);
 
 /* defer.c */

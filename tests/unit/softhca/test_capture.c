@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ibside/softhca/packet.h"
+#include "ibside/packet/pkt.h"
 #include "rig.h"
 
 #define ERF 16u
@@ -88,7 +88,7 @@ static void known_check(void **state)
 		0x85, 0xfd, 0x5c, 0xfb, 0xa4, 0x72, 0x8b, 0xc0, 0x69, 0x0e, 0xd4, 0x00, 0x00};
 
 	(void)state;
-	assert_int_equal(htonl(soft_icrc(p, sizeof(p), false)), 0x9625b75au);
+	assert_int_equal(htonl(pkt_icrc(p, sizeof(p), false)), 0x9625b75au);
 }
 
 /* What makes an operation of @op on @len bytes and waits for it. */
@@ -261,8 +261,8 @@ static void every_packet(void **state)
 		assert_int_equal(be(p + 4, 2) * 4 + 2, n);
 		assert_int_equal(p[n - 6] | p[n - 5] << 8 | p[n - 4] << 16 |
 					 (uint32_t)p[n - 3] << 24,
-				 soft_icrc(p, n - 6, (p[1] & 3) == 3));
-		assert_int_equal(p[n - 2] | p[n - 1] << 8, soft_vcrc(p, n - 2));
+				 pkt_icrc(p, n - 6, (p[1] & 3) == 3));
+		assert_int_equal(p[n - 2] | p[n - 1] << 8, pkt_vcrc(p, n - 2));
 	}
 }
 

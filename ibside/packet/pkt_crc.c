@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The two checks at the end of an InfiniBand packet (IBTA 7.8): the invariant CRC, which is that of
- * Ethernet over the fields no switch changes, and the variant one of 16 bits.
+ * pkt_crc.c - the two checks at the end of an InfiniBand packet (IBTA 7.8): the invariant CRC,
+ * which is that of Ethernet over the fields no switch changes, and the variant one of 16 bits.
  */
-#include "packet.h"
+#include <pthread.h>
+
+#include "ibside/packet/pkt.h"
 
 #define ICRC_POLY 0xedb88320u /* 0x04c11db7, bits reversed */
 #define VCRC_POLY 0xd008u     /* 0x100b, bits reversed */
@@ -25,9 +27,7 @@ static void crc_init(void)
 	}
 }
 
-/* ICRC of the packet of @n bytes, LRH to padding; with a GRH if @grh.  To be stored lowest byte
- * first. */
-uint32_t soft_icrc(const uint8_t *pkt, size_t n, bool grh)
+uint32_t pkt_icrc(const uint8_t *pkt, size_t n, bool grh)
 {
 	size_t bth = grh ? 48 : 8;
 	uint32_t c = UINT32_MAX;
@@ -47,8 +47,7 @@ uint32_t soft_icrc(const uint8_t *pkt, size_t n, bool grh)
 	return ~c;
 }
 
-/* VCRC of the packet of @n bytes, LRH to ICRC.  To be stored lowest byte first. */
-uint16_t soft_vcrc(const uint8_t *pkt, size_t n)
+uint16_t pkt_vcrc(const uint8_t *pkt, size_t n)
 {
 	uint32_t c = UINT16_MAX;
 

@@ -1,32 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Building InfiniBand packets (IBTA 7.7 LRH, 8.3 GRH, 9.2 BTH): headers in order, payload, padding,
- * ICRC and VCRC.
+ * pkt.c - building InfiniBand packets (IBTA 7.7 LRH, 8.3 GRH, 9.2 BTH): headers in order, payload,
+ * padding, ICRC and VCRC.
  */
-#include <arpa/inet.h>
+#include <string.h>
 
-#include "packet.h"
+#include "ibside/packet/pkt.h"
 
-#define BTH_SE	   0x80u /* solicited event */
 #define BTH_M	   0x40u /* path migration state: migrated */
 #define LNH_LOCAL  2u	 /* next: BTH */
 #define LNH_GLOBAL 3u	 /* next: GRH */
+#define GRH_BYTES  40u
 
-/* Appends the lowest @bytes of @val, highest first. */
 void pkt_put(struct pkt *p, uint64_t val, uint32_t bytes)
 {
 	while (bytes--)
 		p->b[p->n++] = (uint8_t)(val >> 8 * bytes);
 }
 
-/* Appends @n bytes of payload, after all headers. */
 void pkt_data(struct pkt *p, const void *data, uint32_t n)
 {
 	memcpy(p->b + p->n, data, n);
 	p->n += n;
 }
 
-/* Begins a packet along @f: LRH, GRH if it has one, BTH. */
 void pkt_begin(struct pkt *p, const struct pkt_flow *f, uint32_t opcode, uint32_t psn)
 {
 	p->n = 0;
@@ -46,7 +43,6 @@ void pkt_begin(struct pkt *p, const struct pkt_flow *f, uint32_t opcode, uint32_
 	pkt_put(p, psn & 0xffffff, 4);
 }
 
-/* Completes the packet and writes it. */
 void pkt_end(struct pkt *p)
 {
 	uint32_t pad = -p->n & 3, words, len, icrc, vcrc;
@@ -57,15 +53,26 @@ void pkt_end(struct pkt *p)
 	p->b[4] = (uint8_t)(words >> 8);
 	p->b[5] = (uint8_t)words;
 	if (p->global) {
-		len = p->n + 4 - 8 - SOFT_GRH;
+		len = p->n + 4 - 8 - GRH_BYTES;
 		p->b[8 + 4] = (uint8_t)(len >> 8);
 		p->b[8 + 5] = (uint8_t)len;
 	}
-	icrc = soft_icrc(p->b, p->n, p->global);
+	icrc = pkt_icrc(p->b, p->n, p->global);
 	for (int i = 0; i < 4; i++)
 		p->b[p->n++] = (uint8_t)(icrc >> 8 * i);
-	vcrc = soft_vcrc(p->b, p->n);
+	vcrc = pkt_vcrc(p->b, p->n);
 	p->b[p->n++] = (uint8_t)vcrc;
 	p->b[p->n++] = (uint8_t)(vcrc >> 8);
-	soft_pcap_packet(p->b, p->n);
+}
+
+void pkt_reverse(struct pkt_flow *f, uint32_t dqpn)
+{
+	union ibv_gid gid = f->grh.sgid;
+	uint16_t lid = f->slid;
+
+	f->slid = f->dlid;
+	f->dlid = lid;
+	f->grh.sgid = f->grh.dgid;
+	f->grh.dgid = gid;
+	f->dqpn = dqpn;
 }

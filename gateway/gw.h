@@ -245,6 +245,7 @@ struct gw {
 	struct gw_served *served; /* configured server addresses, sorted (gw_served.c) */
 	uint32_t n_served;
 	struct corr_native *native;   /* the snapshot that all workers have */
+	struct gw_capture *capture;   /* of the fabric: the last one, or NULL (gw_capture.c) */
 	struct gw_ctl *ctl;	      /* control thread: event loop, sockets (gw_main.c) */
 	struct tcp_cfg tcp;	      /* tunables of the TCP core */
 	_Atomic uint32_t accelerated; /* connections, all hosts */

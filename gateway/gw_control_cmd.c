@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/gw_capture.h"
 #include "gateway/gw_int.h"
 
 static const char *const accel_names[] = {"off", "first-send", "accept", "min-bytes"};
@@ -311,6 +312,9 @@ static const struct command commands[] = {
 	{"server list", server_list},
 	{"service list", service_list},
 	{"stats", stats},
+	{"capture start", gw_control_capture_start},
+	{"capture stop", gw_control_capture_stop},
+	{"capture show", gw_control_capture_show},
 	{"drops", drops},
 	{"memory", memory},
 	{"version", version},

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/gw_capture.h"
 #include "gateway/gw_config.h"
 #include "gateway/gw_int.h"
 
@@ -41,6 +42,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *t, int revents)
 
 	gw_events_drain(ctl->gw);
 	gw_boot_tick(ctl);
+	gw_capture_tick(ctl->gw);
 }
 
 /* Device, workers, ports: everything before traffic. */
@@ -128,6 +130,7 @@ static int control_run(struct gw *gw)
 		ev_run(ctl.loop, 0);
 		ev_timer_stop(ctl.loop, &ctl.tick);
 	}
+	gw_capture_close(gw);
 	gw_control_close(&ctl);
 	gw_boot_close(&ctl);
 	ev_signal_stop(ctl.loop, &ctl.sig[0]);

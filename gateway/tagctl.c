@@ -7,6 +7,8 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -110,6 +112,10 @@ static const struct command commands[] = {
 	 "configured servers and their hosts"},
 	{"service list", 0, 0, "", "services", service_cols, "no services configured",
 	 "what is accelerated, and how much"},
+	{"capture start", 1, 4, "FILE [LIMIT...]", NULL, NULL, "",
+	 "packets of the fabric to a file"},
+	{"capture stop", 0, 0, "", NULL, NULL, "", "ends it"},
+	{"capture show", 0, 0, "", NULL, NULL, "", "the running capture, or the last one"},
 	{"stats", 0, 0, "", NULL, NULL, "no counters", "counters since the start"},
 	{"drops", 0, 0, "", NULL, NULL, "nothing was dropped",
 	 "what was dropped or refused, and why"},
@@ -127,7 +133,8 @@ static void usage(FILE *out)
 		snprintf(text, sizeof(text), "%s %s", commands[i].words, commands[i].args);
 		fprintf(out, "  %-22s %s\n", text, commands[i].help);
 	}
-	fprintf(out, "\nCONN is a token, or CLIENT:PORT, or CLIENT:PORT SERVER:PORT.\n");
+	fprintf(out, "\nLIMIT is bytes=N, packets=N or seconds=N.\n");
+	fprintf(out, "CONN is a token, or CLIENT:PORT, or CLIENT:PORT SERVER:PORT.\n");
 }
 
 /* Matches leading words; returns the command and how many words it took. */
@@ -227,6 +234,39 @@ static void print(const struct command *c, const json_t *reply)
 	}
 }
 
+/* True for a limit of captures, up to its value. */
+static bool is_limit(const char *arg)
+{
+	return !strncmp(arg, "bytes=", 6) || !strncmp(arg, "packets=", 8) ||
+	       !strncmp(arg, "seconds=", 8);
+}
+
+/* FILE and limits of a capture; false, with a message: they make no sense. */
+static bool put_capture(json_t *req, char **args, int n)
+{
+	char path[PATH_MAX * 2], here[PATH_MAX];
+
+	for (int i = 1; i < n; i++) {
+		char *value = strchr(args[i], '='), *end = "x";
+		long long v = value ? strtoll(value + 1, &end, 10) : 0;
+
+		if (*end || v <= 0 || !is_limit(args[i])) {
+			fprintf(stderr, "tagctl: %s is no limit: bytes=N, packets=N, seconds=N\n",
+				args[i]);
+			return false;
+		}
+		*value = '\0';
+		json_object_set_new(req, args[i], json_integer(v));
+	}
+	if (n > 0 && args[0][0] != '/' && getcwd(here, sizeof(here))) {
+		snprintf(path, sizeof(path), "%s/%s", here, args[0]);
+		json_object_set_new(req, "file", json_string(path));
+	} else if (n > 0) {
+		json_object_set_new(req, "file", json_string(args[0]));
+	}
+	return true;
+}
+
 static int run(const struct command *c, char **args, int n_args, const char *path, bool json)
 {
 	json_t *req = json_pack("{s:s}", "cmd", c->words), *reply;
@@ -237,10 +277,18 @@ static int run(const struct command *c, char **args, int n_args, const char *pat
 		json_decref(req);
 		return EXIT_NO_DAEMON;
 	}
-	if (n_args > 0)
-		json_object_set_new(req, "conn", json_string(args[0]));
-	if (n_args > 1)
-		json_object_set_new(req, "server", json_string(args[1]));
+	if (strncmp(c->words, "capture", 7) == 0) {
+		if (!put_capture(req, args, n_args)) {
+			json_decref(req);
+			close(fd);
+			return EXIT_USAGE;
+		}
+	} else {
+		if (n_args > 0)
+			json_object_set_new(req, "conn", json_string(args[0]));
+		if (n_args > 1)
+			json_object_set_new(req, "server", json_string(args[1]));
+	}
 	reply = ask(fd, req);
 	json_decref(req);
 	if (!reply)

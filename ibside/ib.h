@@ -101,6 +101,7 @@ struct ib_addr {
  */
 const uint8_t *ib_grh_source(const uint8_t *grh, uint8_t mapped[16]);
 
+struct ib_tap;
 struct ib_op;
 /** Completion of a work request: status IBV_WC_SUCCESS or why not. The op may be reused inside. */
 typedef void ib_done_fn(struct ib_op *op, enum ibv_wc_status status);
@@ -114,6 +115,7 @@ struct ib_cq {
 	struct ibv_cq *cq;		  /* ours */
 	struct ibv_comp_channel *channel; /* NULL for a purely polled one */
 	uint32_t unacked;		  /* events taken but not acknowledged yet */
+	struct ib_tap *tap; /* sees what crosses the fabric (ib_tap.h); NULL: nobody */
 };
 /**
  * Creates a queue of `depth` entries: at least the sum of IB_QP_CQES() and IB_SET_CQES() of all
@@ -162,6 +164,13 @@ struct ib_qp {
 	uint32_t rq_tail;	     /* oldest not completed, free-running */
 	uint32_t max_inline;	     /* bytes the device takes inline, 0: none */
 	uint32_t psn;		     /* our first PSN */
+	uint32_t tx_psn;	     /* of the next packet we send; the lowest 24 bits count */
+	uint32_t rx_psn;	     /* of the next packet we receive; likewise */
+	uint32_t tx_msn;	     /* for the tap: messages that the peer has answered */
+	uint32_t rx_msn;	     /* for the tap: messages received */
+	uint32_t mtu;		     /* RC: path MTU, bytes; UD: larger than any datagram */
+	struct ib_addr peer;	     /* RC: as connected; qpn 0: not yet */
+	bool messages;		     /* RC: carries messages that begin with a BSDH */
 	enum ibv_qp_type type;	     /* IBV_QPT_UD or IBV_QPT_RC */
 	bool dead;		     /* failed or fenced: posting gives EPIPE */
 };

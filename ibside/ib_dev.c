@@ -12,10 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define RD_ATOMIC_CAP                                                                      \
-	16	   /* more gains nothing: 16 READs of 64 KiB cover the fabric's round trip \
-		    */
-#define SGE_CAP 16 /* longest chain of buffers a SEND or WRITE is made of */
+#define RD_ATOMIC_CAP 16 /* more gains nothing: 16 READs of 64 KiB cover the round trip */
 
 void ib_explain(int error, const char *what, char err[IB_ERRLEN])
 {
@@ -96,7 +93,7 @@ static int query_limits(struct ib_dev *d, char err[IB_ERRLEN])
 								  : d->attr.max_qp_init_rd_atom;
 	d->rd_atomic = rd < 1 ? 1 : rd > RD_ATOMIC_CAP ? RD_ATOMIC_CAP : rd;
 	sge = d->attr.max_sge < 1 ? 1 : d->attr.max_sge;
-	d->max_sge = sge > SGE_CAP ? SGE_CAP : sge;
+	d->max_sge = sge > IB_SGE_CAP ? IB_SGE_CAP : sge;
 	d->max_sge_rd = d->max_sge;
 	if (d->attr.max_sge_rd > 0 && (uint32_t)d->attr.max_sge_rd < d->max_sge_rd)
 		d->max_sge_rd = d->attr.max_sge_rd;

@@ -18,6 +18,9 @@
 #include "ibside/ib_line.h"
 
 #define IB_MSG_MAX 4096 /* bytes of the largest message, header included */
+#define IB_MSEQ_NONE                                                                \
+	256 /* number before the first: dissectors take a 1 there for RPC over RDMA \
+	     */
 
 #define IB_FOREACH_MID(_)                                                                        \
 	_(DISCONN, 0x02, "DisConn")	      /* gw->host: handed back, see the gateway line */  \
@@ -48,11 +51,11 @@ enum ib_mid {
 
 /** BSDH: base sockets direct header. */
 struct ib_bsdh {
-	uint8_t mid;	   /* enum ib_mid */
-	uint8_t flags;	   /* 0 */
-	uint16_t bufs;	   /* receive buffers posted: credits, counted after mseq_ack */
-	uint32_t len;	   /* bytes of the whole message, this header included */
-	uint32_t mseq;	   /* sequence number of this message on the queue pair, from 1 */
+	uint8_t mid;   /* enum ib_mid */
+	uint8_t flags; /* 0 */
+	uint16_t bufs; /* receive buffers posted: credits, counted after mseq_ack */
+	uint32_t len;  /* bytes of the whole message, this header included */
+	uint32_t mseq; /* sequence number of this message on the queue pair, after IB_MSEQ_NONE */
 	uint32_t mseq_ack; /* last message of the peer that was received */
 };
 static_assert(sizeof(struct ib_bsdh) == 16, "IBTA A4");

@@ -128,7 +128,8 @@ int ib_qp_open(struct ib_qp *qp, struct ib_dev *d, struct ib_cq *cq, enum ibv_qp
 	qp->type = type;
 	qp->sq_depth = sq_depth;
 	qp->rq_depth = rq_depth;
-	qp->psn = random_psn();
+	qp->psn = qp->tx_psn = random_psn();
+	qp->mtu = UINT32_MAX;
 	qp->sq = ring_alloc(qp, sq_depth + 1, IB_SLOT_SEND, &qp->sq_mask);
 	qp->rq = ring_alloc(qp, rq_depth, IB_SLOT_RECV, &qp->rq_mask);
 	rc = qp->sq && qp->rq ? create(qp) : ENOMEM;
@@ -165,6 +166,9 @@ int ib_qp_connect(struct ib_qp *qp, const struct ib_addr *peer)
 	};
 	int rc;
 
+	qp->peer = *peer;
+	qp->rx_psn = peer->psn;
+	qp->mtu = 128u << a.path_mtu;
 	ib_addr_vector(qp->dev, peer, &a.ah_attr);
 	rc = ibv_modify_qp(qp->qp, &a,
 			   IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN |
@@ -245,8 +249,13 @@ void ib_qp_complete(const struct ibv_wc *wc)
 	uint32_t index;
 
 	if (slot->kind == IB_SLOT_SEND) {
+		uint32_t upto;
+
 		index = slot - qp->sq;
-		qp->sq_tail += ((index - qp->sq_tail) & qp->sq_mask) + 1;
+		upto = qp->sq_tail + ((index - qp->sq_tail) & qp->sq_mask) + 1;
+		if (qp->cq->tap)
+			ib_tap_sent(qp, upto, wc->status);
+		qp->sq_tail = upto;
 	} else {
 		index = slot - qp->rq;
 		qp->rq_tail += ((index - qp->rq_tail) & qp->rq_mask) + 1;
@@ -254,6 +263,11 @@ void ib_qp_complete(const struct ibv_wc *wc)
 	if (wc->status != IBV_WC_SUCCESS && !qp->dead) {
 		ib_qp_fence(qp);
 		qp->ops->dead(qp, wc->status);
+	}
+	if (slot->kind == IB_SLOT_RECV && wc->status == IBV_WC_SUCCESS) {
+		if (qp->cq->tap)
+			ib_tap_received(qp, slot, wc, qp->rx_psn);
+		qp->rx_psn += ib_packets(qp, wc->byte_len);
 	}
 	if (slot->kind == IB_SLOT_RECV)
 		qp->ops->recv(qp, what, wc);

@@ -35,6 +35,7 @@ static int post(struct ib_qp *qp, struct ibv_send_wr *wr, struct ibv_sge *sge, i
 	struct ib_wr_slot *slot = &qp->sq[qp->sq_head & qp->sq_mask];
 	bool read = wr->opcode == IBV_WR_RDMA_READ, signaled;
 	struct ibv_send_wr *bad;
+	uint64_t bytes;
 	int rc;
 
 	if (qp->dead)
@@ -50,11 +51,16 @@ static int post(struct ib_qp *qp, struct ibv_send_wr *wr, struct ibv_sge *sge, i
 	wr->num_sge = n;
 	if (signaled)
 		wr->send_flags |= IBV_SEND_SIGNALED;
-	if (!read && qp->max_inline && sge_bytes(sge, n) <= qp->max_inline)
+	bytes = sge_bytes(sge, n);
+	if (!read && qp->max_inline && bytes <= qp->max_inline)
 		wr->send_flags |= IBV_SEND_INLINE;
 	rc = ibv_post_send(qp->qp, wr, &bad);
 	if (rc)
 		return post_error(rc);
+	slot->psn = qp->tx_psn;
+	qp->tx_psn += ib_packets(qp, bytes);
+	if (qp->cq->tap)
+		ib_tap_posted(qp, slot, wr, (uint32_t)bytes);
 	qp->sq_head++;
 	if (signaled)
 		qp->sq_signaled = qp->sq_head;
@@ -73,6 +79,7 @@ int ib_qp_recv(struct ib_qp *qp, void *addr, uint32_t len, uint32_t lkey, void *
 	if (qp->rq_head - qp->rq_tail >= qp->rq_depth)
 		return ENOBUFS;
 	slot->what = cookie;
+	slot->addr = addr;
 	rc = ibv_post_recv(qp->qp, &wr, &bad);
 	if (rc)
 		return post_error(rc);

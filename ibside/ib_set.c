@@ -92,6 +92,7 @@ int ib_set_open(struct ib_set *s, struct ib_dev *d, struct ib_cq *cq, uint32_t s
 				&ctl_ops, s);
 	if (!rc)
 		rc = ib_qp_open(&s->rd, d, cq, IBV_QPT_RC, sq_depth, 0, &rd_ops, s);
+	s->ctl.messages = true;
 	for (size_t i = 0; !rc && i < IB_SET_BUFS; i++)
 		rc = post_buf(s, (uint8_t *)p->mem.addr + i * IB_MSG_MAX);
 	if (rc)
@@ -103,6 +104,8 @@ int ib_set_connect(struct ib_set *s, const struct ib_addr addr[2])
 {
 	int rc = ib_qp_connect(&s->ctl, &addr[0]);
 
+	if (rc == 0)
+		ib_tap_connect(&s->ctl);
 	return rc ? rc : ib_qp_connect(&s->rd, &addr[1]);
 }
 

@@ -14,7 +14,13 @@
 
 void ib_credit_init(struct ib_credit *c)
 {
-	*c = (struct ib_credit){.tx_limit = IB_SET_BUFS, .rx_told = IB_SET_BUFS};
+	*c = (struct ib_credit){
+		.tx_mseq = IB_MSEQ_NONE,
+		.tx_acked = IB_MSEQ_NONE,
+		.tx_limit = IB_MSEQ_NONE + IB_SET_BUFS,
+		.rx_mseq = IB_MSEQ_NONE,
+		.rx_told = IB_MSEQ_NONE + IB_SET_BUFS,
+	};
 }
 
 uint32_t ib_credit_room(const struct ib_credit *c)

@@ -141,14 +141,14 @@ static void credits_run_out_and_return(void **state)
 	ib_credit_init(&b);
 	while (ib_credit_room(&a)) {
 		ib_credit_stamp(&a, IB_SET_BUFS, &h);
-		assert_int_equal(be32toh(h.mseq), ++n);
+		assert_int_equal(be32toh(h.mseq), IB_MSEQ_NONE + ++n);
 		assert_true(ib_credit_take(&b, &h));
 		assert_int_equal(ib_credit_due(&b, IB_SET_BUFS), n >= IB_SET_BUFS / 2);
 	}
 	assert_int_equal(n, IB_SET_BUFS);
 	ib_credit_stamp(&b, IB_SET_BUFS, &h);
 	assert_false(ib_credit_due(&b, IB_SET_BUFS));
-	assert_int_equal(be32toh(h.mseq_ack), n);
+	assert_int_equal(be32toh(h.mseq_ack), IB_MSEQ_NONE + n);
 	assert_true(ib_credit_take(&a, &h));
 	assert_int_equal(ib_credit_room(&a), IB_SET_BUFS);
 }
@@ -156,22 +156,26 @@ static void credits_run_out_and_return(void **state)
 static void credits_that_lie(void **state)
 {
 	struct ib_credit c;
-	struct ib_bsdh h = {.bufs = htobe16(128), .mseq = htobe32(2)};
+	struct ib_bsdh h = {
+		.bufs = htobe16(128),
+		.mseq = htobe32(IB_MSEQ_NONE + 2),
+		.mseq_ack = htobe32(IB_MSEQ_NONE),
+	};
 
 	ib_credit_init(&c);
-	assert_false(ib_credit_take(&c, &h)); /* the first is number 1 */
+	assert_false(ib_credit_take(&c, &h)); /* the first has the number before */
 	assert_false(ib_credit_take(&c, NULL));
-	h.mseq = htobe32(3);
+	h.mseq = htobe32(IB_MSEQ_NONE + 3);
 	assert_true(ib_credit_take(&c, &h));
-	h.mseq = htobe32(4);
-	h.mseq_ack = htobe32(1); /* nothing was sent */
+	h.mseq = htobe32(IB_MSEQ_NONE + 4);
+	h.mseq_ack = htobe32(IB_MSEQ_NONE + 1); /* nothing was sent */
 	assert_false(ib_credit_take(&c, &h));
-	h.mseq = htobe32(5);
-	h.mseq_ack = htobe32(UINT32_MAX);
+	h.mseq = htobe32(IB_MSEQ_NONE + 5);
+	h.mseq_ack = htobe32(IB_MSEQ_NONE - 1);
 	assert_false(ib_credit_take(&c, &h));
 	assert_int_equal(ib_credit_room(&c), IB_SET_BUFS);
-	h.mseq = htobe32(6);
-	h.mseq_ack = 0;
+	h.mseq = htobe32(IB_MSEQ_NONE + 6);
+	h.mseq_ack = htobe32(IB_MSEQ_NONE);
 	h.bufs = 0; /* the peer stops us */
 	assert_true(ib_credit_take(&c, &h));
 	assert_int_equal(ib_credit_room(&c), 0);

@@ -8,14 +8,24 @@
 #include "tcpstack/net_wire.h"
 #include "tcpstack/seqmap.h"
 
-#define CODE_NEEDS_FRAG 4 /* of NET_ICMP_UNREACH */
+/* Codes of NET_ICMP_UNREACH; the first two are hard errors by RFC 9293 section 3.9.2.2 */
+#define CODE_PROTOCOL	2
+#define CODE_PORT	3
+#define CODE_NEEDS_FRAG 4
+
+/* Codes of NET_ICMP6_UNREACH that are hard errors by RFC 5461 section 2.2 */
+#define CODE6_PROHIBITED 1
+#define CODE6_PORT	 4
 
 /* Kind of an ICMP error, TCP_K_NONE: none. */
 static enum tcp_icmp_kind kind4(const uint8_t *icmp)
 {
 	switch (icmp[0]) {
 	case NET_ICMP_UNREACH:
-		return icmp[1] == CODE_NEEDS_FRAG ? TCP_K_TOO_BIG : TCP_K_UNREACHABLE;
+		if (icmp[1] == CODE_NEEDS_FRAG)
+			return TCP_K_TOO_BIG;
+		return icmp[1] == CODE_PROTOCOL || icmp[1] == CODE_PORT ? TCP_K_REFUSED
+									: TCP_K_UNREACHABLE;
 	case NET_ICMP_TIME:
 		return TCP_K_TIME;
 	case NET_ICMP_PARAM:
@@ -30,7 +40,8 @@ static enum tcp_icmp_kind kind6(const uint8_t *icmp)
 {
 	switch (icmp[0]) {
 	case NET_ICMP6_UNREACH:
-		return TCP_K_UNREACHABLE;
+		return icmp[1] == CODE6_PROHIBITED || icmp[1] == CODE6_PORT ? TCP_K_REFUSED
+									    : TCP_K_UNREACHABLE;
 	case NET_ICMP6_TOO_BIG:
 		return TCP_K_TOO_BIG;
 	case NET_ICMP6_TIME:

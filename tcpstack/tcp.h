@@ -162,11 +162,12 @@ struct tcp_rx {
 	_(DRAINED, "drained")	      /* quiesced, and all that was sent is acknowledged */      \
 	_(CLOSED, "closed")	      /* orderly end: LAST-ACK acknowledged or TIME-WAIT over */
 
-#define TCP_FOREACH_ICMP(_)                                                            \
-	_(NONE, "none")                                                                \
-	_(TOO_BIG, "too-big")	      /* fragmentation needed, packet too big */       \
-	_(UNREACHABLE, "unreachable") /* net, host, port or protocol, or prohibited */ \
-	_(TIME, "time-exceeded")      /* TTL or reassembly */                          \
+#define TCP_FOREACH_ICMP(_)                                                        \
+	_(NONE, "none")                                                            \
+	_(TOO_BIG, "too-big")	      /* fragmentation needed, packet too big */   \
+	_(UNREACHABLE, "unreachable") /* net or host */                            \
+	_(REFUSED, "refused")	      /* port or protocol; prohibited with IPv6 */ \
+	_(TIME, "time-exceeded")      /* TTL or reassembly */                      \
 	_(PARAMETER, "parameter")     /* parameter problem */
 
 /** What an ICMP or ICMPv6 error says. */

@@ -6,7 +6,8 @@
  * Anybody can send an ICMP error, so none is believed that does not quote a
  * sequence number in flight (RFC 5927 section 4.1), and none ends a connection
  * that exists: hard errors are taken as soft ones (section 5.2), which are
- * remembered and shown, and the retransmission timer decides.
+ * remembered and shown, and the retransmission timer decides. Only an opening
+ * is ended by a hard error about its SYN.
  *
  * "Too big" is the one error that changes something. A size that the client
  * has acknowledged before is not given up on an ICMP's word alone: the error
@@ -54,6 +55,18 @@ static enum tcp_icmp_verdict too_big(struct tcp_conn *c, const struct tcp_icmp_e
 	return tcp_pmtu_lower(c, mss, now) ? TCP_I_TAKEN : TCP_I_BAD_SIZE;
 }
 
+/* An error about our SYN or SYN-ACK, than which nothing is smaller. */
+static enum tcp_icmp_verdict about_syn(struct tcp_conn *c, const struct tcp_icmp_err *e)
+{
+	if (e->kind == TCP_K_TOO_BIG)
+		return TCP_I_BAD_SIZE;
+	if (e->kind != TCP_K_REFUSED || c->state != TCP_S_SYN_SENT)
+		return TCP_I_NOTED;
+	c->soft_error = TCP_K_REFUSED;
+	tcp_give_up(c, TCP_E_REFUSED);
+	return TCP_I_TAKEN;
+}
+
 enum tcp_icmp_verdict tcp_icmp(struct tcp_conn *c, const struct tcp_icmp_err *e, uint64_t now)
 {
 	enum tcp_icmp_verdict v;
@@ -63,6 +76,8 @@ enum tcp_icmp_verdict tcp_icmp(struct tcp_conn *c, const struct tcp_icmp_err *e,
 		v = TCP_I_CLOSED;
 	else if (e->seq - c->snd_una >= tcp_flight(c))
 		v = TCP_I_SEQUENCE;
+	else if (tcp_opening(c))
+		v = about_syn(c, e);
 	else if (e->kind == TCP_K_TOO_BIG)
 		v = too_big(c, e, now);
 	else

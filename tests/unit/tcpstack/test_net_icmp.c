@@ -29,12 +29,14 @@ static void test_kinds(void **state)
 		uint8_t type, code;
 		enum tcp_icmp_kind kind; /* NONE: no error */
 	} t[] = {
-		{false, 3, 0, TCP_K_UNREACHABLE}, {false, 3, 3, TCP_K_UNREACHABLE},
+		{false, 3, 0, TCP_K_UNREACHABLE}, {false, 3, 3, TCP_K_REFUSED},
+		{false, 3, 1, TCP_K_UNREACHABLE}, {false, 3, 2, TCP_K_REFUSED},
 		{false, 3, 4, TCP_K_TOO_BIG},	  {false, 3, 13, TCP_K_UNREACHABLE},
 		{false, 11, 0, TCP_K_TIME},	  {false, 12, 0, TCP_K_PARAMETER},
 		{false, 4, 0, TCP_K_NONE}, /* source quench, RFC 6633 */
 		{false, 5, 0, TCP_K_NONE},	  {false, 8, 0, TCP_K_NONE},
-		{true, 1, 0, TCP_K_UNREACHABLE},  {true, 1, 4, TCP_K_UNREACHABLE},
+		{true, 1, 0, TCP_K_UNREACHABLE},  {true, 1, 4, TCP_K_REFUSED},
+		{true, 1, 1, TCP_K_REFUSED},	  {true, 1, 3, TCP_K_UNREACHABLE},
 		{true, 2, 0, TCP_K_TOO_BIG},	  {true, 3, 0, TCP_K_TIME},
 		{true, 4, 1, TCP_K_PARAMETER},	  {true, 128, 0, TCP_K_NONE},
 		{true, 137, 0, TCP_K_NONE},

@@ -363,6 +363,33 @@ static void test_ecn(void **state)
 	assert_false(o.t.c.ecn_ok);
 }
 
+/* A hard ICMP error about the SYN refuses; soft and foreign ones are noted (SHLD-26, MUST-56). */
+static void test_icmp(void **state)
+{
+	struct tcp_icmp_err e;
+	struct os o;
+
+	for (unsigned int kind = TCP_K_TOO_BIG; kind < TCP_K_COUNT; kind++) {
+		os_init(&o);
+		os_connect(&o);
+		os_take(&o);
+		e = (struct tcp_icmp_err){.kind = (enum tcp_icmp_kind)kind, .seq = o.iss + 1};
+		assert_int_equal(tcp_icmp(&o.t.c, &e, o.t.now), TCP_I_SEQUENCE);
+		e.seq = o.iss;
+		tcp_icmp(&o.t.c, &e, o.t.now);
+		assert_int_equal(o.t.events[TCP_E_REFUSED], kind == TCP_K_REFUSED);
+		assert_int_equal(o.t.c.state,
+				 kind == TCP_K_REFUSED ? TCP_S_CLOSED : TCP_S_SYN_SENT);
+		assert_null(tcp_check(&o.t.c));
+	}
+	/* A half-open connection is not ended by them: its SYN-ACK is sent again. */
+	os_init(&o);
+	os_accept(&o);
+	e = (struct tcp_icmp_err){.kind = TCP_K_REFUSED, .seq = o.iss};
+	assert_int_equal(tcp_icmp(&o.t.c, &e, o.t.now), TCP_I_NOTED);
+	assert_int_equal(o.t.c.state, TCP_S_SYN_RCVD);
+}
+
 /* No keys, no room, an MSS below all sense: refused. */
 static void test_bad_offer(void **state)
 {
@@ -393,6 +420,7 @@ int main(void)
 		cmocka_unit_test(test_syn_with_data),
 		cmocka_unit_test(test_close_while_opening),
 		cmocka_unit_test(test_ecn),
+		cmocka_unit_test(test_icmp),
 		cmocka_unit_test(test_bad_offer),
 	};
 

@@ -248,6 +248,7 @@ struct tcp_cfg {
 	uint32_t max_burst;	     /* largest len of one emit; 65536 */
 	uint32_t max_want;	     /* largest len of one want; 65536 */
 	uint16_t init_cwnd_segs;     /* 10, RFC 6928 */
+	bool rfc1337;		     /* a RST does not end TIME-WAIT; false */
 	const struct tcp_keys *keys; /* needed to open connections (tcp_open.h), NULL */
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tcp_close.c - FIN, RST and TIME-WAIT (RFC 9293 sections 3.6, 3.10.4, 3.10.5).
+ * tcp_close.c - FIN and RST (RFC 9293 sections 3.6, 3.10.4, 3.10.5).
  *
  * The state after our FIN changes when the FIN is emitted, which waits for all
  * payload before it. The client's FIN changes the state when it is accepted in
@@ -13,13 +13,6 @@ void tcp_give_up(struct tcp_conn *c, enum tcp_event ev)
 {
 	tcp_set_state(c, TCP_S_CLOSED);
 	c->ops->event(c, ev);
-}
-
-void tcp_time_wait(struct tcp_conn *c, uint64_t now)
-{
-	if (c->state != TCP_S_TIME_WAIT)
-		tcp_set_state(c, TCP_S_TIME_WAIT);
-	tcp_timer_set(c, TCP_T_TIME_WAIT, now + c->cfg->time_wait_us);
 }
 
 void tcp_fin_in(struct tcp_conn *c, uint64_t now)

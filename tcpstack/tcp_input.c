@@ -44,6 +44,8 @@ static enum tcp_verdict not_acceptable(struct tcp_conn *c, const struct tcp_seg 
 /* Second check, RFC 5961 section 3.2. */
 static enum tcp_verdict check_rst(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 {
+	if (tcp_time_wait_stays(c))
+		return TCP_V_OLD;
 	if (seg->seq == c->rcv_nxt || seg->seq == c->rcv_acked) {
 		tcp_rst_in(c);
 		return TCP_V_RST;
@@ -55,10 +57,7 @@ static enum tcp_verdict check_rst(struct tcp_conn *c, const struct tcp_seg *seg,
 /* Fourth check, RFC 5961 section 4.2; a new SYN may end TIME-WAIT, RFC 9293 section 3.10.7.4. */
 static enum tcp_verdict check_syn(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 {
-	bool newer = tcp_lt(c->rcv_nxt, seg->seq) ||
-		     (c->ts_ok && seg->has_ts && tcp_lt(c->ts_recent, seg->tsval));
-
-	if (c->state == TCP_S_TIME_WAIT && !(seg->flags & TCP_ACK) && newer) {
+	if (tcp_time_wait_reopens(c, seg)) {
 		tcp_give_up(c, TCP_E_CLOSED);
 		return TCP_V_CLOSED;
 	}

@@ -140,8 +140,7 @@ static enum tcp_verdict accept_old(struct tcp_conn *c, const struct tcp_seg *seg
 {
 	note_dsack(c, seg->seq, seg->seq + seg->len);
 	c->ack_now = true;
-	if (c->state == TCP_S_TIME_WAIT && (seg->flags & TCP_FIN))
-		tcp_time_wait(c, now);
+	tcp_time_wait_old(c, seg, now);
 	return TCP_V_OLD;
 }
 

@@ -148,8 +148,13 @@ void tcp_fin_out(struct tcp_conn *c);			 /* our FIN was emitted first */
 void tcp_close_check(struct tcp_conn *c);		 /* LAST-ACK and quiesce may be over */
 void tcp_rst_in(struct tcp_conn *c);			 /* a valid RST came */
 void tcp_rst_out(struct tcp_conn *c, uint64_t now);	 /* emits the RST that is due */
-void tcp_time_wait(struct tcp_conn *c, uint64_t now);	 /* enters or restarts TIME-WAIT */
 void tcp_give_up(struct tcp_conn *c, enum tcp_event ev); /* becomes CLOSED and tells why */
+
+/* tcp_time_wait.c */
+void tcp_time_wait(struct tcp_conn *c, uint64_t now); /* enters or restarts it */
+void tcp_time_wait_old(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now); /* old FIN? */
+bool tcp_time_wait_reopens(const struct tcp_conn *c, const struct tcp_seg *syn);     /* RFC 6191 */
+bool tcp_time_wait_stays(const struct tcp_conn *c); /* a RST does not end it, RFC 1337 */
 
 /* tcp_ooo.c: returns the verdict on payload and FIN; fills rx. */
 enum tcp_verdict tcp_accept(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now,

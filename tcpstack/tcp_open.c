@@ -75,7 +75,7 @@ static uint32_t syn_rtt(const struct tcp_conn *c, const struct tcp_seg *seg, uin
 
 	if (!c->syn_sent) /* a cookie was: nobody noted when */
 		return 0;
-	if (!c->syn_lost)
+	if (!c->stats.retx_segs) /* the SYN was sent once, whoever asked for it */
 		return tcp_max((uint32_t)now - c->syn_us, 1);
 	if (!c->ts_ok || !seg->has_ts || !seg->tsecr)
 		return 0;

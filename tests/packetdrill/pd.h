@@ -146,9 +146,9 @@ struct pd_flow {
 	uint32_t out;	       /* our numbers: wire minus script */
 	uint32_t in;	       /* the client's: wire minus script */
 	bool out_known;	       /* a SYN of ours was seen */
+	uint32_t syn;	       /* sequence number of the client's last SYN */
 	bool ts_known;	       /* ts is valid */
 	uint32_t ts;	       /* our timestamps: wire minus script */
-	uint32_t acked;	       /* last acknowledgement we sent, wire: an ICMP quotes it */
 };
 
 struct pd_worker;

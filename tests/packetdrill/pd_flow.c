@@ -39,7 +39,14 @@ struct pd_flow *pd_flow_in(struct pd_run *r, const struct pd_packet *p)
 {
 	struct pd_flow *f = p->sport || p->dport ? named(r, p->sport, p->dport) : r->cur;
 
-	return f ? f : add(r, p->sport, p->dport);
+	f = f ? f : add(r, p->sport, p->dport);
+	if (f && (p->flags & (PD_SYN | PD_ACK)) == PD_SYN) {
+		/* Another SYN may begin another connection of the same ports, with numbers of its
+		 * own. */
+		f->out_known &= f->syn == p->seq;
+		f->syn = p->seq;
+	}
+	return f;
 }
 
 struct pd_flow *pd_flow_out(struct pd_run *r, const struct pd_packet *want,

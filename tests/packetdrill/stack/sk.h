@@ -35,11 +35,15 @@
 #include "tcpstack/net_parse.h"
 #include "tcpstack/seqmap.h"
 #include "tcpstack/tcp.h"
+#include "tcpstack/tcp_open.h"
 
 #define SK_SOCKS    64		/* sockets of one stack */
 #define SK_DUE	    256		/* completions of one connection on their way */
 #define SK_ISS_STEP 0x01000000u /* from one connection's first sequence number to the next */
 #define SK_RUNS	    64		/* emitted runs of one connection not yet told to tcp_sent() */
+
+/** Who speaks of ECN, as Linux's tcp_ecn. */
+enum sk_ecn { SK_ECN_NEVER, SK_ECN_ASK, SK_ECN_ACCEPT };
 
 /** A packet on its way out; malloc'ed. */
 struct sk_pkt {
@@ -85,11 +89,13 @@ struct sk_sock {
 	struct net_flow flow;	   /* addresses; remote is zero before connect() */
 	bool form6;		   /* AF_INET6 socket: addresses are told in that form */
 	int backlog;		   /* listen() */
+	struct tcp_listener l;	   /* the core's part of a listener */
 	struct tcp_cfg cfg;	   /* tunables of this connection */
 	struct tcp_state_io io;	   /* handshake: what is imported */
 	struct sk_setup set;	   /* see there */
 	bool syn_seen;		   /* handshake: SYN-ACK was sent */
 	bool live;		   /* the core has the connection */
+	bool open;		   /* it was ESTABLISHED */
 	bool touched;		   /* something was sent or received since the import */
 	uint64_t synack_at;	   /* handshake: when the SYN-ACK was sent, 0: more than once */
 	uint64_t import_at;	   /* when the core took over */
@@ -138,7 +144,11 @@ struct sk_stack {
 	uint16_t mtu;		       /* of the device */
 	uint16_t next_port;	       /* ephemeral */
 	uint16_t ip_id;		       /* next IPv4 identification */
+	struct tcp_keys keys;	       /* secrets */
 	struct tcp_cfg cfg;	       /* tunables, copied to new sockets */
+	uint8_t opts;		       /* TCP_O_*, what openings bring */
+	uint8_t ecn;		       /* enum sk_ecn */
+	uint8_t cookies;	       /* enum tcp_cookie_policy */
 	struct sk_setup set;	       /* copied to new sockets */
 	struct sk_sock sock[SK_SOCKS]; /* all */
 };
@@ -166,10 +176,17 @@ void sk_handshake(struct sk_sock *s, const struct tcp_seg *seg);
 void sk_successor(struct sk_sock *s); /* exports, and imports again */
 uint32_t sk_tsval(const struct sk_stack *st);
 
+/* sk_open.c: the core opens connections. */
+void sk_listen_core(struct sk_sock *l);
+void sk_listen_input(struct sk_sock *l, const struct net_flow *f, const struct tcp_seg *seg,
+		     const uint32_t *after);
+int sk_connect_core(struct sk_sock *s); /* 0 or errno; flow.remote is set */
+
 /* sk_wire.c: packets. */
+struct sk_sock *sk_child(struct sk_sock *l, const struct net_flow *f); /* NULL: table full */
+void sk_reply(struct sk_stack *st, const struct net_flow *f, const struct tcp_emit *e);
 int sk_receive(struct sk_stack *st, const void *ip, size_t len); /* 0 or EINVAL */
 void sk_transmit(struct sk_sock *s, const struct tcp_emit *e);
-void sk_queue(struct sk_stack *st, const uint8_t *frame, size_t len); /* Ethernet frame */
 void sk_map_ack(struct sk_sock *s); /* gives the kernel the ACK that the map owes it */
 
 /* sk_icmp.c: an ICMP or ICMPv6 message. */

@@ -117,6 +117,7 @@ int sk_listen(struct sk_stack *st, int fd, int backlog)
 		return fail(EINVAL);
 	s->kind = SK_LISTENING;
 	s->backlog = backlog;
+	sk_listen_core(s);
 	return 0;
 }
 
@@ -157,11 +158,37 @@ int sk_accept(struct sk_stack *st, int fd, struct sockaddr *a, socklen_t *n)
 	return s->fd;
 }
 
+static bool connected(struct sk_stack *st, void *x)
+{
+	return !((struct sk_sock *)x)->connecting;
+}
+
 int sk_connect(struct sk_stack *st, int fd, const struct sockaddr *a, socklen_t n)
 {
 	struct sk_sock *s = sk_fd(st, fd);
+	int err;
 
-	return s ? fail(EOPNOTSUPP) : -1;
+	if (!s)
+		return -1;
+	if (s->kind == SK_LISTENING)
+		return fail(EISCONN);
+	if (s->connecting)
+		return fail(EALREADY);
+	if (s->kind == SK_CONN && (s->err || s->c.state != TCP_S_CLOSED)) {
+		err = s->err ? s->err : EISCONN;
+		s->err = 0;
+		return fail(err);
+	}
+	err = addr_in(s, a, n, &s->flow.remote, &s->flow.rport);
+	err = err ? err : sk_connect_core(s);
+	if (err)
+		return fail(err);
+	if (s->nonblock)
+		return fail(EINPROGRESS);
+	sk_block(st, connected, s, TCP_NEVER);
+	err = s->err;
+	s->err = 0;
+	return err ? fail(err) : 0;
 }
 
 /* What was on its way to a listener is aborted with it. */
@@ -252,21 +279,21 @@ short sk_readiness(const struct sk_sock *s)
 	short r = 0;
 
 	if (s->kind == SK_LISTENING)
-		return waiting((struct sk_sock *)s) ? POLLIN | POLLRDNORM : 0;
+		return waiting((struct sk_sock *)s) ? POLLIN : 0;
 	if (s->kind != SK_CONN)
-		return POLLOUT | POLLWRNORM | POLLHUP;
+		return POLLOUT | POLLHUP;
 	if (s->connecting)
 		return 0;
 	if (s->err)
 		r |= POLLERR;
 	if (sk_readable(s) >= s->lowat || eof)
-		r |= POLLIN | POLLRDNORM;
+		r |= POLLIN;
 	if (eof)
 		r |= POLLRDHUP;
 	if (over || (s->shut_wr && eof))
 		r |= POLLHUP;
 	if (!s->sndbuf || s->c.snd_avail - s->c.snd_una < s->sndbuf || s->shut_wr)
-		r |= POLLOUT | POLLWRNORM;
+		r |= POLLOUT;
 	return r;
 }
 

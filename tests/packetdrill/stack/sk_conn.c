@@ -64,10 +64,27 @@ static void op_event(struct tcp_conn *c, enum tcp_event ev)
 	struct sk_sock *s = (struct sk_sock *)c;
 
 	s->events[ev]++;
-	if (ev == TCP_E_RESET)
-		s->err = s->connecting ? ECONNREFUSED : ECONNRESET;
-	else if (ev == TCP_E_TIMEOUT)
+	switch (ev) {
+	case TCP_E_ESTABLISHED:
+		s->open = true;
+		s->first = c->snd_una;
+		s->consumed = c->rcv_nxt;
+		break;
+	case TCP_E_REFUSED:
+		s->err = ECONNREFUSED;
+		break;
+	case TCP_E_RESET:
+		s->err = c->state == TCP_S_CLOSE_WAIT ? EPIPE : ECONNRESET;
+		break;
+	case TCP_E_TIMEOUT:
 		s->err = ETIMEDOUT;
+		break;
+	case TCP_E_CLOSED:
+		break;
+	default:
+		return;
+	}
+	s->connecting = false;
 }
 
 const struct tcp_ops sk_ops = {op_want, op_emit, op_acked, op_event};
@@ -94,7 +111,7 @@ struct sk_sock *sk_new(struct sk_stack *st)
 
 void sk_drop(struct sk_sock *s)
 {
-	if (s->kind == SK_CONN && s->fd < 0 && !s->parent && s->live &&
+	if (s->kind == SK_CONN && s->fd < 0 && (!s->parent || !s->open) && s->live &&
 	    s->c.state == TCP_S_CLOSED && !s->n_due)
 		s->kind = SK_FREE;
 }

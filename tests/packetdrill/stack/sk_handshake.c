@@ -60,8 +60,10 @@ static uint16_t syn_window(const struct sk_sock *s)
 static void on_syn(struct sk_sock *s, const struct tcp_seg *seg)
 {
 	struct tcp_emit e = {.ack = seg->seq + 1, .flags = TCP_SYN | TCP_ACK};
-	uint16_t path = sk_path_mss(s);
+	uint16_t path = sk_path_mss(s), mss = seg->mss;
 
+	if (!mss)
+		mss = net_addr_is_v4(&s->flow.remote) ? 536 : 1220; /* RFC 9293 section 3.7.1 */
 	s->io = (struct tcp_state_io){
 		.version = TCP_STATE_VERSION,
 		.state = TCP_S_ESTABLISHED,
@@ -73,9 +75,7 @@ static void on_syn(struct sk_sock *s, const struct tcp_seg *seg)
 		.ts_ok = seg->has_ts,
 		.ts_recent_valid = seg->has_ts,
 		.ts_recent = seg->tsval,
-		.mss = seg->mss && seg->mss < path ? seg->mss
-		       : seg->mss		   ? path
-						   : 536,
+		.mss = mss < path ? mss : path,
 		.snd_una = s->syn_seen ? s->io.snd_una : s->st->iss + 1,
 		.rcv_nxt = seg->seq + 1,
 	};
@@ -122,7 +122,7 @@ static void import(struct sk_sock *s, const struct tcp_seg *seg)
 	}
 	if (s->set.expect_late)
 		tcp_expect_late(&s->c, now + s->set.expect_late);
-	s->live = true;
+	s->live = s->open = true;
 }
 
 void sk_handshake(struct sk_sock *s, const struct tcp_seg *seg)

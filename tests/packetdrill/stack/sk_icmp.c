@@ -17,16 +17,19 @@ static struct sk_sock *about(struct sk_stack *st, const struct net_flow *f)
 void sk_icmp(struct sk_stack *st, uint8_t *frame, struct net_pkt *p)
 {
 	uint32_t len = p->frame_len;
+	struct tcp_icmp_err e;
 	struct net_flow f;
 	struct sk_sock *s;
 
-	if (net_icmp_quoted(frame, p, &f))
+	if (net_icmp_error(frame, p, &f, &e))
 		return;
 	s = about(st, &f);
 	if (!s)
 		return;
 	if (s->mapped && (seqmap_icmp_in(&s->map, frame, &len, p) != SEQMAP_PASS ||
-			  net_parse(frame, len, NET_F_CSUM_L4 | NET_F_CSUM_IP, p)))
+			  net_parse(frame, len, NET_F_CSUM_L4 | NET_F_CSUM_IP, p) ||
+			  net_icmp_error(frame, p, &f, &e)))
 		return;
+	tcp_icmp(&s->c, &e, st->now);
 	sk_output(s);
 }

@@ -15,13 +15,15 @@ static ssize_t fail(int err)
 
 uint32_t sk_readable(const struct sk_sock *s)
 {
-	return s->live ? s->c.rcv_placed - s->consumed - s->c.fin_placed : 0;
+	return s->open ? s->c.rcv_placed - s->consumed - s->c.fin_placed : 0;
 }
 
 static bool can_read(struct sk_stack *st, void *x)
 {
 	struct sk_sock *s = x;
 
+	if (s->connecting)
+		return false;
 	return s->kind != SK_CONN || s->err || sk_readable(s) >= s->lowat || s->shut_rd ||
 	       s->c.fin_placed || s->c.state == TCP_S_CLOSED;
 }
@@ -34,7 +36,7 @@ ssize_t sk_recv(struct sk_stack *st, int fd, size_t n, int flags)
 
 	if (!s)
 		return -1;
-	if (s->kind != SK_CONN || !s->live)
+	if (s->kind != SK_CONN)
 		return fail(ENOTCONN);
 	sk_block(st, can_read, s, s->nonblock || flags & MSG_DONTWAIT ? 0 : TCP_NEVER);
 	have = sk_readable(s);
@@ -68,12 +70,16 @@ static size_t room(const struct sk_sock *s)
 
 static bool broken(const struct sk_sock *s)
 {
+	if (s->connecting)
+		return false;
 	return s->kind != SK_CONN || s->err || s->shut_wr || !s->live || s->c.state == TCP_S_CLOSED;
 }
 
 static bool can_write(struct sk_stack *st, void *x)
 {
-	return broken(x) || room(x);
+	struct sk_sock *s = x;
+
+	return broken(s) || (room(s) && !s->connecting);
 }
 
 /* Nothing could be written: why. */
@@ -101,7 +107,7 @@ ssize_t sk_send(struct sk_stack *st, int fd, size_t n, int flags)
 	while (done < n) {
 		sk_block(st, can_write, s, s->nonblock || flags & MSG_DONTWAIT ? 0 : TCP_NEVER);
 		part = room(s) < n - done ? room(s) : n - done;
-		if (broken(s) || !part)
+		if (broken(s) || !part || s->connecting)
 			break;
 		tcp_produced(&s->c, (uint32_t)part, st->now);
 		sk_output(s);

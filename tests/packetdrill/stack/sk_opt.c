@@ -57,15 +57,18 @@ static int set_tagd(struct sk_sock *s, int name, uint32_t v)
 
 	switch (name) {
 	case TAGD_IN_FLIGHT:
+		set->takeover = true;
 		set->in_flight = v;
 		return 0;
 	case TAGD_EXPECT_LATE:
+		set->takeover = true;
 		set->expect_late = v;
 		return 0;
 	case TAGD_RESUME_LOSS:
 		set->resume_loss = v;
 		return 0;
 	case TAGD_COURTESY_ACK:
+		set->takeover = true;
 		set->courtesy_ack = v;
 		return 0;
 	case TAGD_READ_DELAY:

@@ -3,7 +3,9 @@
  * sk_so.c - the stack as packetdrill loads it (sk_abi.h).
  *
  * Flags, separated by commas: mtu=N of the device; iss=N, first sequence number of the first
- * connection; takeover, every listener has it (TAGD_TAKEOVER).
+ * connection that a kernel opens; takeover, every listener has it (TAGD_TAKEOVER); sack=0, ts=0 and
+ * wscale=0, an option is not offered; ecn=0, 1 and 2, never, always, and when the client asks;
+ * cookies=0, 1 and 2, never, when the backlog is full, and always.
  *
  * packetdrill asks the C library, not the stack, for TCP_INFO. Loaded by LD_PRELOAD as well, the
  * getsockopt() of this file answers for the descriptors of the stack. Otherwise those of
@@ -326,6 +328,11 @@ static unsigned int blocked(void *ud)
 
 const struct sk_extra tagd_packetdrill_extra = {limit, blocked};
 
+static void set_offer(struct sk_stack *st, uint8_t bit, uint32_t on)
+{
+	st->opts = (uint8_t)(on ? st->opts | bit : st->opts & ~bit);
+}
+
 static void set_flag(struct sk_stack *st, const char *name, const char *value)
 {
 	uint32_t v = value ? (uint32_t)strtoul(value, NULL, 0) : 1;
@@ -336,6 +343,16 @@ static void set_flag(struct sk_stack *st, const char *name, const char *value)
 		st->iss = v;
 	else if (!strcmp(name, "takeover"))
 		st->set.takeover = v;
+	else if (!strcmp(name, "sack"))
+		set_offer(st, TCP_O_SACK, v);
+	else if (!strcmp(name, "ts"))
+		set_offer(st, TCP_O_TS, v);
+	else if (!strcmp(name, "wscale"))
+		set_offer(st, TCP_O_WSCALE, v);
+	else if (!strcmp(name, "ecn"))
+		set_offer(st, TCP_O_ECN, v), st->ecn = (uint8_t)v;
+	else if (!strcmp(name, "cookies"))
+		st->cookies = (uint8_t)v;
 	else
 		errx(2, "unknown flag %s", name);
 }
@@ -353,8 +370,9 @@ static void parse_flags(struct sk_stack *st, const char *flags)
 	free(text);
 }
 
-void packetdrill_interface_init(const char *flags, struct sk_abi *abi)
+static struct sk_stack *new_stack(const char *flags)
 {
+	static const uint8_t seed[4 * TCP_KEY_LEN] = "no secret: runs are to be the same";
 	struct sk_stack *st = calloc(1, sizeof(*st));
 
 	if (!st)
@@ -366,9 +384,21 @@ void packetdrill_interface_init(const char *flags, struct sk_abi *abi)
 	st->now = st->start = START;
 	st->iss = 0xfffff000u;
 	st->mtu = 1500;
+	st->opts = TCP_O_ALL;
+	st->ecn = SK_ECN_ACCEPT;
+	st->cookies = TCP_COOKIE_FULL;
+	tcp_keys_init(&st->keys, seed);
 	tcp_cfg_default(&st->cfg);
+	st->cfg.keys = &st->keys;
 	st->cfg.max_burst = MAX_RUN;
 	parse_flags(st, flags);
+	return st;
+}
+
+void packetdrill_interface_init(const char *flags, struct sk_abi *abi)
+{
+	struct sk_stack *st = new_stack(flags);
+
 	preloaded = st;
 	*abi = (struct sk_abi){
 		.ud = st,

@@ -12,7 +12,7 @@
 
 #define MAX_IP 65535 /* bytes of a packet */
 
-void sk_queue(struct sk_stack *st, const uint8_t *frame, size_t len)
+static void queue(struct sk_stack *st, const uint8_t *frame, size_t len)
 {
 	struct sk_pkt *p = malloc(sizeof(*p) + len - NET_ETH_HLEN);
 
@@ -33,7 +33,7 @@ static void transmit_mapped(struct sk_sock *s, uint8_t *frame, size_t len)
 	if (net_parse(frame, n, 0, &p))
 		abort();
 	if (seqmap_out(&s->map, frame, &n, &p) == SEQMAP_PASS)
-		sk_queue(s->st, frame, n);
+		queue(s->st, frame, n);
 	s->map_ack_due = true;
 }
 
@@ -54,34 +54,35 @@ void sk_transmit(struct sk_sock *s, const struct tcp_emit *e)
 	if (s->mapped)
 		transmit_mapped(s, frame, hlen + e->len);
 	else
-		sk_queue(s->st, frame, hlen + e->len);
+		queue(s->st, frame, hlen + e->len);
 }
 
+/* A closed connection is none: its 4-tuple may be used again. */
 static struct sk_sock *find(struct sk_stack *st, const struct net_flow *f)
 {
 	for (unsigned int i = 0; i < SK_SOCKS; i++) {
 		struct sk_sock *s = &st->sock[i];
 
 		if (s->kind == SK_CONN && !memcmp(&s->flow, f, sizeof(*f)) &&
-		    !(s->live && s->c.state == TCP_S_CLOSED && s->fd < 0))
+		    !(s->live && s->c.state == TCP_S_CLOSED))
 			return s;
 	}
 	return NULL;
 }
 
-/* A connection for a SYN that a listener takes; NULL: there is none. */
-static struct sk_sock *incoming(struct sk_stack *st, const struct net_flow *f,
-				const struct tcp_seg *seg)
+static struct sk_sock *find_listener(struct sk_stack *st, const struct net_flow *f)
 {
-	struct sk_sock *l = NULL, *s;
-
-	for (unsigned int i = 0; i < SK_SOCKS && !l; i++) {
+	for (unsigned int i = 0; i < SK_SOCKS; i++) {
 		if (st->sock[i].kind == SK_LISTENING && st->sock[i].flow.lport == f->lport)
-			l = &st->sock[i];
+			return &st->sock[i];
 	}
-	if (!l || (seg->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
-		return NULL;
-	s = sk_new(st);
+	return NULL;
+}
+
+struct sk_sock *sk_child(struct sk_sock *l, const struct net_flow *f)
+{
+	struct sk_sock *s = sk_new(l->st);
+
 	if (!s)
 		return NULL;
 	s->kind = SK_CONN;
@@ -95,6 +96,13 @@ static struct sk_sock *incoming(struct sk_stack *st, const struct net_flow *f,
 	return s;
 }
 
+void sk_reply(struct sk_stack *st, const struct net_flow *f, const struct tcp_emit *e)
+{
+	struct sk_sock s = {.st = st, .flow = *f};
+
+	sk_transmit(&s, e);
+}
+
 /* RFC 9293 section 3.10.7.1: a segment of no connection. */
 static void refuse(struct sk_stack *st, const struct net_flow *f, const struct tcp_seg *seg)
 {
@@ -103,7 +111,7 @@ static void refuse(struct sk_stack *st, const struct net_flow *f, const struct t
 	size_t n = net_build_rst(frame, sizeof(frame), &l2, f, seg);
 
 	if (n)
-		sk_queue(st, frame, n);
+		queue(st, frame, n);
 }
 
 static void input(struct sk_sock *s, const struct tcp_seg *seg)
@@ -140,11 +148,28 @@ void sk_map_ack(struct sk_sock *s)
 	}
 }
 
+/* A segment of no connection. */
+static void stray(struct sk_stack *st, const struct net_flow *f, const struct tcp_seg *seg,
+		  const uint32_t *after)
+{
+	struct sk_sock *l = find_listener(st, f), *s;
+
+	if (l && !l->set.takeover) {
+		sk_listen_input(l, f, seg, after);
+		return;
+	}
+	s = l && (seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN ? sk_child(l, f) : NULL;
+	if (s)
+		input(s, seg);
+	else
+		refuse(st, f, seg);
+}
+
 static void receive_tcp(struct sk_stack *st, uint8_t *frame, struct net_pkt *p)
 {
 	struct net_flow f = {
 		.remote = p->src, .local = p->dst, .rport = p->sport, .lport = p->dport};
-	uint32_t len = p->frame_len;
+	uint32_t len = p->frame_len, after;
 	struct sk_sock *s = find(st, &f);
 	struct tcp_seg seg;
 
@@ -154,12 +179,15 @@ static void receive_tcp(struct sk_stack *st, uint8_t *frame, struct net_pkt *p)
 		return;
 	if (net_parse_tcp(frame, p, &seg))
 		return;
-	if (!s)
-		s = incoming(st, &f, &seg);
-	if (s)
-		input(s, &seg);
-	else
-		refuse(st, &f, &seg);
+	if (!s) {
+		stray(st, &f, &seg, NULL);
+		return;
+	}
+	input(s, &seg);
+	if (seg.flags & TCP_SYN && s->events[TCP_E_CLOSED] && s->c.state == TCP_S_CLOSED) {
+		after = s->c.snd_nxt; /* TIME-WAIT gave way */
+		stray(st, &f, &seg, &after);
+	}
 }
 
 int sk_receive(struct sk_stack *st, const void *ip, size_t len)

@@ -170,6 +170,7 @@ int gw_accel_open(struct gw_worker *w)
 	if (!a)
 		return ENOMEM;
 	a->w = w;
+	a->tcp = w->gw->tcp;
 	a->max_conns = max < 1 ? 1 : max > GW_MAX_CONNS ? GW_MAX_CONNS : max;
 	TAILQ_INIT(&a->dirty);
 	TAILQ_INIT(&a->starved);

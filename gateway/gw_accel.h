@@ -7,6 +7,7 @@
 #define GATEWAY_GW_ACCEL_H
 
 #include "gateway/gw_conn.h"
+#include "tcpstack/tcp_trace.h"
 
 #define GW_CHUNK_SIZE  65536u	/* bytes of a payload chunk */
 #define GW_CHUNKS      1024u	/* chunks of a worker; fewer when memory is short */
@@ -115,6 +116,8 @@ TAILQ_HEAD(gw_conn_list, gw_conn);
 struct gw_accel {
 	struct gw_worker *w;
 	struct corr_accel *map; /* both accelerated maps */
+	struct tcp_cfg tcp;	/* the gateway's tunables, with this worker's pools */
+	struct tcp_boxes boxes; /* black boxes of the core; tcp.boxes when there are any */
 	struct gw_conn *conns;	/* max_conns of them, touched when first used */
 	uint32_t *req_id;	/* hosts' names of the requests they came from, as conns[] */
 	uint32_t max_conns;

@@ -84,6 +84,7 @@ struct gw_conn *gw_conn_by_req(struct gw_accel *a, const struct gw_link *l, uint
 /* Back to the pool. */
 static void conn_free(struct gw_accel *a, struct gw_conn *c)
 {
+	tcp_release(&c->tcp);
 	gw_conn_set_state(c, GW_C_FREE);
 	a->n_conns--;
 	TAILQ_INSERT_HEAD(&a->idle, c, work);

@@ -115,6 +115,7 @@ static void import_sender(struct tcp_conn *c, const struct tcp_state_io *st, uin
 	c->rx_start = c->rx_end = st->snd_una;
 	c->lost_edge = c->high_rxt = c->recover = st->snd_una;
 	c->reo_mult = 1;
+	c->stats.limit_since_ms = tcp_ms(now);
 	c->sent_ms = tcp_ms(now);
 	c->alive_ms = tcp_ms(now);
 	c->srtt_us = st->srtt_us;
@@ -180,6 +181,8 @@ void tcp_start(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now)
 	import_sender(c, st, now);
 	import_receiver(c, st, now);
 	tcp_set_state(c, st->state);
+	if (tcp_box_attach(c, now))
+		tcp_trace(c, TCP_TR_START, c->state, 0, c->snd_nxt, c->rcv_nxt);
 	if (st->resume_loss && tcp_flight(c))
 		resume_loss(c, now);
 	tcp_timer_rearm(c, now);
@@ -193,6 +196,21 @@ int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_o
 		return EINVAL;
 	tcp_start(c, st, now);
 	return 0;
+}
+
+uint64_t tcp_bytes_out(const struct tcp_conn *c)
+{
+	return c->stats.bytes_out;
+}
+
+uint64_t tcp_bytes_in(const struct tcp_conn *c)
+{
+	return c->stats.bytes_in;
+}
+
+void tcp_release(struct tcp_conn *c)
+{
+	tcp_box_detach(c);
 }
 
 void tcp_export(const struct tcp_conn *c, struct tcp_state_io *st, uint64_t now)

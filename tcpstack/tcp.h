@@ -212,6 +212,7 @@ enum tcp_event {
 
 struct tcp_conn;
 struct tcp_keys;
+struct tcp_boxes;
 
 /**
  * Actions. The functions get the connection they were called for; the shell
@@ -250,6 +251,7 @@ struct tcp_cfg {
 	uint16_t init_cwnd_segs;     /* 10, RFC 6928 */
 	bool rfc1337;		     /* a RST does not end TIME-WAIT; false */
 	const struct tcp_keys *keys; /* needed to open connections (tcp_open.h), NULL */
+	struct tcp_boxes *boxes;     /* black boxes (tcp_trace.h), NULL: none; of one worker */
 };
 
 /** Fills *cfg with the defaults named above. */
@@ -298,6 +300,10 @@ struct tcp_state_io {
  */
 int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_ops *ops,
 	       const struct tcp_state_io *st, uint64_t now);
+
+/** Payload bytes since the import: emitted, retransmissions not counted; accepted in order. */
+uint64_t tcp_bytes_out(const struct tcp_conn *c);
+uint64_t tcp_bytes_in(const struct tcp_conn *c);
 
 /** Writes what tcp_import() would need to carry on from here. */
 void tcp_export(const struct tcp_conn *c, struct tcp_state_io *st, uint64_t now);
@@ -354,6 +360,9 @@ void tcp_shutdown(struct tcp_conn *c, uint64_t now);
 
 /** Sends RST now and becomes CLOSED (RFC 9293 section 3.10.5, ABORT). */
 void tcp_abort(struct tcp_conn *c, uint64_t now);
+
+/** Gives back what *c has from pools; to be called before its memory is used for another. */
+void tcp_release(struct tcp_conn *c);
 
 /** Becomes CLOSED silently: nothing is sent any more and no timer is due. */
 void tcp_detach(struct tcp_conn *c);

@@ -58,6 +58,8 @@ void tcp_placed(struct tcp_conn *c, const struct tcp_rx_pos *pos, uint64_t now)
 	if (c->state == TCP_S_CLOSED || tcp_lt(pos->rcv_nxt, c->rcv_placed) ||
 	    tcp_lt(c->rcv_nxt, pos->rcv_nxt))
 		return;
+	tcp_trace_now(c, now);
+	tcp_trace(c, TCP_TR_PLACED, pos->n_ooo, 0, pos->rcv_nxt, advance);
 	c->rcv_placed = pos->rcv_nxt;
 	placed_ooo(c, pos);
 	if (c->ack_on_place) {
@@ -120,10 +122,9 @@ int tcp_ack_emit(struct tcp_conn *c, uint32_t seq, uint64_t now)
 	e.ack = c->rcv_placed;
 	e.optlen = tcp_options_build(c, true, now, e.opt);
 	e.wnd = tcp_window_field(c);
-	err = c->ops->emit(c, &e);
+	err = tcp_put(c, &e);
 	if (err)
 		return err;
-	c->stats.segs_out++;
 	tcp_ack_note(c, true);
 	return 0;
 }

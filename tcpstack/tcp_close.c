@@ -12,7 +12,7 @@
 void tcp_give_up(struct tcp_conn *c, enum tcp_event ev)
 {
 	tcp_set_state(c, TCP_S_CLOSED);
-	c->ops->event(c, ev);
+	tcp_tell(c, ev);
 }
 
 void tcp_fin_in(struct tcp_conn *c, uint64_t now)
@@ -30,7 +30,7 @@ void tcp_fin_in(struct tcp_conn *c, uint64_t now)
 	default:
 		return;
 	}
-	c->ops->event(c, TCP_E_FIN);
+	tcp_tell(c, TCP_E_FIN);
 }
 
 void tcp_fin_out(struct tcp_conn *c)
@@ -62,7 +62,7 @@ void tcp_close_check(struct tcp_conn *c)
 	}
 	if (c->quiesced && !c->drained && all_acked && c->state != TCP_S_CLOSED) {
 		c->drained = true;
-		c->ops->event(c, TCP_E_DRAINED);
+		tcp_tell(c, TCP_E_DRAINED);
 	}
 }
 
@@ -77,9 +77,8 @@ void tcp_rst_out(struct tcp_conn *c, uint64_t now)
 
 	e.ack = c->rcv_placed;
 	e.optlen = tcp_options_build(c, false, now, e.opt);
-	c->rst_due = c->ops->emit(c, &e) != 0;
-	if (!c->rst_due)
-		c->stats.segs_out++;
+	tcp_trace_now(c, now);
+	c->rst_due = tcp_put(c, &e) != 0;
 }
 
 void tcp_shutdown(struct tcp_conn *c, uint64_t now)

@@ -43,6 +43,8 @@ void tcp_cc_reduce(struct tcp_conn *c)
 {
 	uint64_t cwnd = c->cwnd;
 
+	tcp_stats_cwnd(c);
+	c->stats.pre_cong_cwnd += c->cwnd;
 	/* Fast convergence, section 4.7. */
 	if (cwnd < c->w_max)
 		c->w_max = (uint32_t)(cwnd * (BETA_DEN + BETA_NUM) / (2 * BETA_DEN));

@@ -122,10 +122,25 @@ enum tcp_verdict tcp_segment_arrives(struct tcp_conn *c, const struct tcp_seg *s
 	return tcp_accept(c, seg, now, rx);
 }
 
+/* Counts and records what came; RFC 4898: SegsIn, DataSegsIn, SACKsRcvd, CERcvd, ZeroRwinRcvd. */
+static void note_segment(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
+{
+	c->stats.segs_in++;
+	c->stats.data_segs_in += seg->len != 0;
+	c->stats.sacks_in += seg->n_sack != 0;
+	c->stats.ce_in += seg->ce;
+	c->stats.zero_wnd_in += !seg->wnd && c->snd_wnd && (seg->flags & TCP_ACK);
+	tcp_trace_now(c, now);
+	tcp_trace(c, TCP_TR_IN, seg->flags, (uint16_t)tcp_min(seg->len, UINT16_MAX), seg->seq,
+		  seg->ack);
+	if (seg->n_sack)
+		tcp_trace(c, TCP_TR_SACK, 0, seg->n_sack, seg->sack[0].start, seg->sack[0].end);
+}
+
 void tcp_input(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now, struct tcp_rx *rx)
 {
 	*rx = (struct tcp_rx){.seq = c->rcv_nxt};
-	c->stats.segs_in++;
+	note_segment(c, seg, now);
 	if (c->state == TCP_S_CLOSED)
 		rx->verdict = TCP_V_CLOSED;
 	else if (c->state == TCP_S_SYN_SENT)
@@ -134,4 +149,6 @@ void tcp_input(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now, stru
 		rx->verdict = tcp_syn_rcvd_in(c, seg, now, rx);
 	else
 		rx->verdict = tcp_segment_arrives(c, seg, now, rx);
+	if (rx->verdict != TCP_V_OK)
+		tcp_trace(c, TCP_TR_REFUSED, rx->verdict, 0, seg->seq, seg->ack);
 }

@@ -36,6 +36,7 @@ void tcp_open_begin(struct tcp_conn *c, const struct tcp_offer *o, const struct 
 	c->ts_ok = o->opts & TCP_O_TS;
 	c->ecn_ask = o->opts & TCP_O_ECN;
 	c->ts_off = tcp_ts_offset(c->cfg->keys, f);
+	tcp_box_attach(c, now);
 	c->syn_due = true;
 	tcp_timer_set(c, TCP_T_SYN, now + tcp_rto(c));
 }
@@ -120,7 +121,7 @@ void tcp_open_done(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 	c->t_ack = TCP_NEVER;
 	c->ack_now = syn_ack;
 	c->syn_due = false;
-	c->ops->event(c, TCP_E_ESTABLISHED);
+	tcp_tell(c, TCP_E_ESTABLISHED);
 }
 
 /* The R2 of a SYN: the time at which to give up. */
@@ -174,10 +175,8 @@ static void emit_syn(struct tcp_conn *c, uint64_t now)
 	e.wnd = tcp_syn_window(c->rcv_max);
 	e.retx = c->syn_sent;
 	e.optlen = tcp_syn_options(&s, e.opt);
-	if (c->ops->emit(c, &e))
+	if (tcp_put(c, &e))
 		return;
-	c->stats.segs_out++;
-	c->stats.retx_segs += e.retx;
 	c->syn_sent = true;
 	c->syn_due = false;
 	c->syn_us = (uint32_t)now;
@@ -189,8 +188,7 @@ static void emit_rst(struct tcp_conn *c)
 {
 	struct tcp_emit e = {.seq = c->syn_rst, .flags = TCP_RST, .mss = c->mss};
 
-	c->syn_rst_due = c->ops->emit(c, &e) != 0;
-	c->stats.segs_out += !c->syn_rst_due;
+	c->syn_rst_due = tcp_put(c, &e) != 0;
 }
 
 void tcp_open_output(struct tcp_conn *c, uint64_t now)

@@ -61,7 +61,6 @@ int tcp_emit_run(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, 
 {
 	struct tcp_emit e = {.seq = seq, .len = len, .flags = TCP_ACK | flags, .retx = retx};
 	bool fin = flags & TCP_FIN;
-	uint32_t segs;
 	int err;
 
 	if (c->ecn_echo)
@@ -71,20 +70,16 @@ int tcp_emit_run(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, 
 	e.mss = c->mss - e.optlen;
 	e.wnd = tcp_window_field(c);
 	e.df_off = c->df_off;
-	err = c->ops->emit(c, &e);
+	err = tcp_put(c, &e);
 	if (err == ENODATA)
 		tcp_payload_lost(c, retx);
 	if (err)
 		return err;
-	segs = len ? (len + e.mss - 1) / e.mss : 1;
-	c->stats.segs_out += segs;
 	tcp_ack_note(c, false);
-	if (retx) {
-		c->stats.retx_segs += segs;
+	if (retx)
 		tcp_recovery_retx(c, seq, seq + len + fin, now);
-	} else {
+	else
 		sent_new(c, seq, len, fin, now);
-	}
 	return 0;
 }
 
@@ -191,6 +186,7 @@ static void send_new(struct tcp_conn *c, uint64_t now)
 
 void tcp_output(struct tcp_conn *c, uint64_t now)
 {
+	tcp_trace_now(c, now);
 	if (c->rst_due)
 		tcp_rst_out(c, now);
 	if (c->state == TCP_S_CLOSED)
@@ -213,5 +209,6 @@ void tcp_output(struct tcp_conn *c, uint64_t now)
 		tcp_timer_missing(c, now);
 	}
 	tcp_ack_output(c, now);
+	tcp_limit_note(c, now);
 	tcp_close_check(c);
 }

@@ -35,7 +35,7 @@ void tcp_payload_fail(struct tcp_conn *c)
 	c->n_rx = 0;
 	if (c->timer != TCP_T_TIME_WAIT)
 		tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
-	c->ops->event(c, TCP_E_PAYLOAD);
+	tcp_tell(c, TCP_E_PAYLOAD);
 }
 
 /*
@@ -54,11 +54,20 @@ static void ready_add(struct tcp_conn *c, uint32_t start, uint32_t end)
 	}
 }
 
+/* Asks the owner for payload. 0 or errno as it says. */
+static int ask(struct tcp_conn *c, uint32_t seq, uint32_t len, bool retx)
+{
+	int err = c->ops->want(c, seq, len, retx);
+
+	tcp_trace(c, TCP_TR_WANT, retx, (uint16_t)err, seq, len);
+	return err;
+}
+
 /* Asks for new payload [want_nxt, want_nxt + len). Returns false when to stop asking for now. */
 static bool want_new(struct tcp_conn *c, uint32_t len)
 {
 	uint32_t start = c->want_nxt;
-	int err = c->ops->want(c, start, len, false);
+	int err = ask(c, start, len, false);
 
 	if (!err || err == EINPROGRESS) {
 		c->want_nxt = start + len;
@@ -138,7 +147,7 @@ uint32_t tcp_payload_retx(struct tcp_conn *c, uint32_t seq, uint32_t len)
 	if (!tcp_leq(c->rx_start, seq) || !tcp_lt(seq, c->rx_end) || c->rx_end - seq < need) {
 		retx_clear(c, seq);
 		c->rx_end = seq + tcp_min(len, c->cfg->max_want);
-		err = c->ops->want(c, seq, c->rx_end - seq, true);
+		err = ask(c, seq, c->rx_end - seq, true);
 		if (!err)
 			retx_add(c, seq, c->rx_end);
 		else if (err != EINPROGRESS)
@@ -198,6 +207,8 @@ void tcp_ready(struct tcp_conn *c, uint32_t seq, uint32_t len, uint64_t now)
 
 	if (c->state == TCP_S_CLOSED || c->failed)
 		return;
+	tcp_trace_now(c, now);
+	tcp_trace(c, TCP_TR_READY, 0, 0, seq, len);
 	if (clip(&start, &end, c->snd_nxt, c->want_nxt))
 		ready_add(c, start, end);
 	start = seq;
@@ -212,6 +223,8 @@ void tcp_failed(struct tcp_conn *c, uint32_t seq, uint32_t len, uint64_t now)
 
 	if (c->state == TCP_S_CLOSED)
 		return;
+	tcp_trace_now(c, now);
+	tcp_trace(c, TCP_TR_FAILED, 0, 0, seq, len);
 	if (clip(&start, &end, c->snd_nxt, c->want_nxt)) {
 		tcp_payload_fail(c);
 		return;

@@ -12,6 +12,7 @@
 #include "tcpstack/tcp.h"
 #include "tcpstack/tcp_open.h"
 #include "tcpstack/tcp_range.h"
+#include "tcpstack/tcp_trace.h"
 
 #define TCP_OPT_TS_LEN	    12 /* two NOPs and the timestamps option */
 #define TCP_DUP_THRESH	    3  /* RFC 5681 section 3.2 */
@@ -76,6 +77,43 @@ static inline bool tcp_opening(const struct tcp_conn *c)
 {
 	return c->state == TCP_S_SYN_SENT || c->state == TCP_S_SYN_RCVD;
 }
+
+/* tcp_trace.c: for connections that have a box. */
+void tcp_trace_clock(const struct tcp_conn *c, uint64_t now);
+void tcp_trace_add(const struct tcp_conn *c, struct tcp_trace_ev ev);
+
+/* Every call of the owner's that gives the time begins with this: entries carry it. */
+static inline void tcp_trace_now(const struct tcp_conn *c, uint64_t now)
+{
+	if (c->box)
+		tcp_trace_clock(c, now);
+}
+
+/* Records an event in the connection's black box, if it has one. */
+static inline void tcp_trace(const struct tcp_conn *c, enum tcp_trace_kind kind, uint8_t what,
+			     uint16_t len, uint32_t a, uint32_t b)
+{
+	if (c->box)
+		tcp_trace_add(c, (struct tcp_trace_ev){
+					 .kind = kind, .what = what, .len = len, .a = a, .b = b});
+}
+
+/* Tells the owner about the connection as a whole. */
+static inline void tcp_tell(struct tcp_conn *c, enum tcp_event ev)
+{
+	tcp_trace(c, TCP_TR_EVENT, ev, 0, 0, 0);
+	c->ops->event(c, ev);
+}
+
+/* tcp_estats.c: extremes; tcp_stats_cwnd() before cwnd is reduced. */
+void tcp_stats_cwnd(struct tcp_conn *c);
+void tcp_stats_rtt(struct tcp_conn *c, uint32_t us);
+
+/* tcp_limit.c: what limits the sender, at the end of its turn. */
+void tcp_limit_note(struct tcp_conn *c, uint64_t now);
+
+/* tcp_emit.c: ops->emit(), counted and recorded; everything that is sent goes through it. */
+int tcp_put(struct tcp_conn *c, const struct tcp_emit *e);
 
 /* tcp.c: the only place that changes c->state. CLOSED also stops all timers. */
 void tcp_set_state(struct tcp_conn *c, enum tcp_state s);

@@ -113,7 +113,10 @@ bool tcp_recovery_spurious(struct tcp_conn *c, const struct tcp_seg *seg)
 	c->ssthresh = c->undo_ssthresh;
 	c->w_max = tcp_max(c->w_max, c->undo_cwnd);
 	c->epoch_valid = false;
-	c->stats.undone++;
+	if (c->recovery == TCP_R_LOSS)
+		c->stats.undone_rto++;
+	else
+		c->stats.undone_fr++;
 	if (c->reo_mult < TCP_REO_MULT_MAX)
 		c->reo_mult++;
 	set_recovery(c, TCP_R_OPEN);

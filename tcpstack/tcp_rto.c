@@ -26,6 +26,7 @@ void tcp_rto_fire(struct tcp_conn *c, uint64_t now)
 		tcp_payload_lost(c, true);
 	} else {
 		c->stats.rto_count++;
+		c->stats.rto_again += c->backoff != 0;
 		tcp_recovery_loss(c, now);
 		if (c->backoff < UINT8_MAX)
 			c->backoff++;

@@ -18,6 +18,7 @@ void tcp_rtt_sample(struct tcp_conn *c, uint32_t us)
 	us = tcp_max(us, 1);
 	if (us > RTT_MAX_US)
 		return;
+	tcp_stats_rtt(c, us);
 	if (!c->srtt_us) {
 		c->srtt_us = us;
 		c->rttvar_us = us / 2;

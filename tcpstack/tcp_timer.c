@@ -91,6 +91,8 @@ void tcp_timer(struct tcp_conn *c, uint64_t now)
 	}
 	if (c->t_snd > now)
 		return;
+	tcp_trace_now(c, now);
+	tcp_trace(c, TCP_TR_TIMER, kind, c->backoff, c->snd_una, c->snd_nxt);
 	tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
 	switch (kind) {
 	case TCP_T_COUNT:

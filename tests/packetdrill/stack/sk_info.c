@@ -76,7 +76,7 @@ static void info_sender(const struct sk_sock *s, struct tcp_info *i)
 	i->tcpi_rttvar = c->rttvar_us;
 	i->tcpi_dsack_dups = c->stats.dsacks;
 	i->tcpi_bytes_acked = c->snd_una - s->first - (c->fin_sent && c->snd_una == c->snd_nxt);
-	i->tcpi_bytes_sent = c->stats.bytes_out;
+	i->tcpi_bytes_sent = tcp_bytes_out(c);
 }
 
 size_t sk_info(const struct sk_sock *s, void *buf, size_t room)
@@ -97,7 +97,7 @@ size_t sk_info(const struct sk_sock *s, void *buf, size_t room)
 		i.tcpi_snd_mss = tcp_eff_mss(c);
 		i.tcpi_rcv_mss = c->rcv_mss;
 		i.tcpi_advmss = sk_path_mss(s);
-		i.tcpi_bytes_received = c->stats.bytes_in;
+		i.tcpi_bytes_received = tcp_bytes_in(c);
 		i.tcpi_segs_out = c->stats.segs_out;
 		i.tcpi_segs_in = c->stats.segs_in;
 		info_sender(s, &i);

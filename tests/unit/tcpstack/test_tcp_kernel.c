@@ -388,14 +388,15 @@ static bool run(int tun, const struct job *j, uint64_t seed)
 	if (j->end == END_RST)
 		ok = ok && s.events[TCP_E_RESET];
 	else
-		ok = ok && st->bytes_in == j->up && st->bytes_out == j->down;
+		ok = ok && tcp_bytes_in(&s.c) == j->up && tcp_bytes_out(&s.c) == j->down;
 	if (!j->loss && j->end != END_RST)
 		ok = ok && !st->retx_segs && !st->rto_count && !st->probes;
 	printf("%-28s %s: %.3f s, client %d, state %s, retransmitted %u, probes %u, timeouts %u, "
 	       "recoveries %u, undone %u, D-SACKs %u\n",
 	       j->name, ok ? "ok" : "FAILED", (double)(now_us() - start) / 1e6,
 	       WIFEXITED(status) ? WEXITSTATUS(status) : -1, tcp_state_name(s.c.state),
-	       st->retx_segs, st->probes, st->rto_count, st->recoveries, st->undone, st->dsacks);
+	       st->retx_segs, st->probes, st->rto_count, st->recoveries,
+	       st->undone_fr + st->undone_rto, st->dsacks);
 	return ok;
 }
 

@@ -232,7 +232,7 @@ static void test_eifel(void **state)
 	tt_ack(&t, 2000);
 	assert_int_equal(t.c.recovery, TCP_R_OPEN);
 	assert_int_equal(t.c.cwnd, 10000);
-	assert_int_equal(t.c.stats.undone, 1);
+	assert_int_equal(t.c.stats.undone_rto, 1);
 	tt_nothing(&t);
 	/* The echo of the retransmission does not undo. */
 	flight(&t, 10, 10000, true, true);
@@ -240,7 +240,7 @@ static void test_eifel(void **state)
 	tt_drain(&t);
 	tt_ack(&t, 2000);
 	assert_int_equal(t.c.recovery, TCP_R_LOSS);
-	assert_int_equal(t.c.stats.undone, 0);
+	assert_int_equal(t.c.stats.undone_rto, 0);
 }
 
 static void test_tlp(void **state)

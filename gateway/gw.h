@@ -99,6 +99,7 @@ struct gw_service_cfg {
 struct gw_cfg {
 	char name[GW_NAMELEN]; /* [gateway] name */
 	char control[108];     /* control socket path */
+	char metrics[108];     /* where metrics are served: ADDRESS:PORT or /PATH; empty: nowhere */
 	char eal[256];	       /* extra EAL arguments */
 	char cpus[64];	       /* CPUs of the workers ("2,3-5"); empty: any */
 	uint32_t mbufs;	       /* frame buffers of each worker */

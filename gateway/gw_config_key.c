@@ -72,6 +72,8 @@ static const struct key keys[] = {
 	G(GATEWAY, "host-timeout", SECONDS, host_timeout_ms, 1, 3600, "10",
 	  "seconds after which the clients of a lost host are reset"),
 	G(GATEWAY, "control", STR, control, 1, 108, "/run/tag/tagd.sock", "control socket"),
+	G(GATEWAY, "metrics", STR, metrics, 0, 108, "",
+	  "metrics for Prometheus at ADDRESS:PORT or /PATH; empty: none"),
 	G(GATEWAY, "eal", STR, eal, 0, 256, "", "more arguments for DPDK's EAL"),
 	G(GATEWAY, "mbufs", U32, mbufs, 2048, 1048576, "8192", "frame buffers of each worker"),
 	G(GATEWAY, "memory", U32, memory_mb, 0, 1048576, "0",

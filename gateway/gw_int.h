@@ -24,6 +24,7 @@ struct gw_ctl {
 	struct ev_loop *loop;	    /* libev */
 	struct gw_boot *boot;	    /* bootstrap socket (gw_boot.c) */
 	struct gw_control *control; /* control socket (gw_control.c) */
+	struct gw_metrics *metrics; /* metrics page, NULL: none (gw_metrics.c) */
 	ev_signal sig[2];	    /* SIGTERM, SIGINT */
 	ev_timer tick;		    /* events of workers, dead sets */
 };
@@ -225,9 +226,10 @@ json_t *gw_control_conns(struct gw *gw);
 /* --- gw_sum.c --- */
 /** Adds up the counters of all workers. */
 void gw_stats_sum(const struct gw *gw, struct gw_stats *sum);
-/** The counters as an object; drops by reason as an object. */
+/** The counters as an object; drops, and hand-backs, by reason as objects. */
 json_t *gw_stats_json(const struct gw_stats *s);
 json_t *gw_drops_json(const struct gw_stats *s);
+json_t *gw_backs_json(const struct gw_stats *s);
 
 /* --- gw_sock.c: Unix sockets that speak lines --- */
 /** Listens at path (a stale file is replaced); the fd, or -1 with errno. */

@@ -20,6 +20,8 @@
 #include "gateway/gw_capture.h"
 #include "gateway/gw_config.h"
 #include "gateway/gw_int.h"
+#include "gateway/gw_metrics.h"
+#include "gateway/gw_notify.h"
 
 #define TICK_S 0.1
 
@@ -43,6 +45,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *t, int revents)
 	gw_events_drain(ctl->gw);
 	gw_boot_tick(ctl);
 	gw_capture_tick(ctl->gw);
+	if (!gw_notify_tick(ctl->gw))
+		gw_log(GW_LOG_ERROR, "a worker stands still: the watchdog is not fed");
 }
 
 /* Device, workers, ports: everything before traffic. */
@@ -121,16 +125,21 @@ static int control_run(struct gw *gw)
 	rc = gw_boot_open(&ctl);
 	if (rc == 0)
 		rc = gw_control_open(&ctl);
+	if (rc == 0)
+		rc = gw_metrics_open(&ctl);
 	if (rc == 0) {
 		ev_timer_init(&ctl.tick, on_tick, TICK_S, TICK_S);
 		ctl.tick.data = &ctl;
 		ev_timer_start(ctl.loop, &ctl.tick);
 		gw_log(GW_LOG_NOTICE, "version " TAG_VERSION " started: %u worker%s, device %s",
 		       gw->n_worker, gw->n_worker == 1 ? "" : "s", gw->dev.name);
+		gw_notify_ready(gw);
 		ev_run(ctl.loop, 0);
+		gw_notify_stopping();
 		ev_timer_stop(ctl.loop, &ctl.tick);
 	}
 	gw_capture_close(gw);
+	gw_metrics_close(&ctl);
 	gw_control_close(&ctl);
 	gw_boot_close(&ctl);
 	ev_signal_stop(ctl.loop, &ctl.sig[0]);

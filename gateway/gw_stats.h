@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * gw_stats.h - counters of a worker: plain uint64_t written by that worker alone, summed by the
- * control thread. Every drop and every refusal has a name here.
+ * control thread; the second column is what metrics and people are told. Every drop and every
+ * refusal has a name here.
  */
 #ifndef GATEWAY_GW_STATS_H
 #define GATEWAY_GW_STATS_H
@@ -12,45 +13,45 @@
 #include "tcpstack/net_parse.h"
 #include "tcpstack/tcp.h"
 
-#define GW_FOREACH_STAT(_)         \
-	_(lan_rx_frames)           \
-	_(lan_tx_frames)           \
-	_(lan_rx_bytes)            \
-	_(lan_tx_bytes)            \
-	_(native_frames_to_fabric) \
-	_(native_frames_to_lan)    \
-	_(native_bytes_to_fabric)  \
-	_(native_bytes_to_lan)     \
-	_(native_hairpins)         \
-	_(native_rx_exhausted)     \
-	_(bounced_frames)          \
-	_(arp_replies)             \
-	_(nd_replies)              \
-	_(icmp_echo_replies)       \
-	_(icmp_errors)             \
-	_(accel_requests)          \
-	_(accel_grants)            \
-	_(accel_denies)            \
-	_(accel_commits)           \
-	_(accel_cancels)           \
-	_(handbacks)               \
-	_(client_resets)           \
-	_(host_aborts)             \
-	_(rdma_reads)              \
-	_(rdma_read_bytes)         \
-	_(rdma_writes)             \
-	_(rdma_write_bytes)        \
-	_(line_reads)              \
-	_(line_writes)             \
-	_(messages_in)             \
-	_(messages_out)            \
-	_(tcp_segments_out)        \
-	_(tcp_segments_in)         \
-	_(tcp_bytes_out)           \
-	_(tcp_bytes_in)            \
-	_(tcp_retransmits)         \
-	_(polls)                   \
-	_(sleeps)
+#define GW_FOREACH_STAT(_)                                                               \
+	_(lan_rx_frames, "frames received from the client LAN")                          \
+	_(lan_tx_frames, "frames sent to the client LAN")                                \
+	_(lan_rx_bytes, "bytes received from the client LAN")                            \
+	_(lan_tx_bytes, "bytes sent to the client LAN")                                  \
+	_(native_frames_to_fabric, "frames tunnelled to hosts")                          \
+	_(native_frames_to_lan, "tunnelled frames of hosts sent to the LAN")             \
+	_(native_bytes_to_fabric, "bytes of frames tunnelled to hosts")                  \
+	_(native_bytes_to_lan, "bytes of tunnelled frames sent to the LAN")              \
+	_(native_hairpins, "frames of one host to another")                              \
+	_(native_rx_exhausted, "times the native queue had no receive buffer left")      \
+	_(bounced_frames, "frames of accelerated connections that came back from hosts") \
+	_(arp_replies, "ARP requests answered")                                          \
+	_(nd_replies, "neighbour solicitations answered")                                \
+	_(icmp_echo_replies, "pings answered")                                           \
+	_(icmp_errors, "ICMP errors about accelerated connections")                      \
+	_(accel_requests, "requests for acceleration")                                   \
+	_(accel_grants, "requests granted")                                              \
+	_(accel_denies, "requests refused")                                              \
+	_(accel_commits, "connections taken over")                                       \
+	_(accel_cancels, "grants cancelled by hosts")                                    \
+	_(handbacks, "connections handed back to hosts")                                 \
+	_(client_resets, "valid resets of clients")                                      \
+	_(host_aborts, "connections aborted by hosts")                                   \
+	_(rdma_reads, "RDMA READs of payload")                                           \
+	_(rdma_read_bytes, "payload bytes READ from servers")                            \
+	_(rdma_writes, "RDMA WRITEs of payload")                                         \
+	_(rdma_write_bytes, "payload bytes WRITTEN to servers")                          \
+	_(line_reads, "RDMA READs of host lines")                                        \
+	_(line_writes, "RDMA WRITEs of gateway lines")                                   \
+	_(messages_in, "messages of hosts")                                              \
+	_(messages_out, "messages to hosts")                                             \
+	_(tcp_segments_out, "TCP segments sent to clients")                              \
+	_(tcp_segments_in, "TCP segments of accelerated connections received")           \
+	_(tcp_bytes_out, "payload bytes sent to clients, retransmissions not counted")   \
+	_(tcp_bytes_in, "payload bytes accepted from clients")                           \
+	_(tcp_retransmits, "TCP segments sent again")                                    \
+	_(polls, "turns of the worker loops")                                            \
+	_(sleeps, "turns that ended in a sleep")
 
 /** Reasons that are the gateway's own; parse errors, TCP verdicts and reset reasons come on top. */
 #define GW_FOREACH_DROP(_)                                                                    \
@@ -87,7 +88,7 @@ enum gw_drop {
 
 /** Counters of one worker. */
 struct gw_stats {
-#define _(name) uint64_t name;
+#define _(name, help) uint64_t name; /* help */
 	GW_FOREACH_STAT(_)
 #undef _
 	uint64_t drop[GW_DROP_COUNT];  /* frames and messages dropped by the gateway */

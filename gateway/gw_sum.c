@@ -8,7 +8,7 @@
 #include "gateway/gw_int.h"
 
 static const char *const stat_names[] = {
-#define _(name) #name,
+#define _(name, help) #name,
 	GW_FOREACH_STAT(_)
 #undef _
 };
@@ -67,16 +67,23 @@ json_t *gw_drops_json(const struct gw_stats *s)
 	return o;
 }
 
+json_t *gw_backs_json(const struct gw_stats *s)
+{
+	json_t *o = json_object();
+
+	for (int i = 0; i < IB_R_COUNT; i++)
+		put(o, "", ib_reason_name((enum ib_reason)i), s->back[i]);
+	return o;
+}
+
 json_t *gw_stats_json(const struct gw_stats *s)
 {
 	const uint64_t *v = (const uint64_t *)s;
-	json_t *o = json_object(), *back = json_object();
+	json_t *o = json_object();
 
 	for (size_t i = 0; i < N_STATS; i++)
 		json_object_set_new(o, stat_names[i], json_integer((json_int_t)v[i]));
-	for (int i = 0; i < IB_R_COUNT; i++)
-		put(back, "", ib_reason_name((enum ib_reason)i), s->back[i]);
-	json_object_set_new(o, "handback_reasons", back);
+	json_object_set_new(o, "handback_reasons", gw_backs_json(s));
 	json_object_set_new(o, "drops", gw_drops_json(s));
 	return o;
 }

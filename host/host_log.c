@@ -6,7 +6,9 @@
 #include "host/host_log.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -14,9 +16,16 @@
 #define LOG_PERIOD 10  /* seconds between two warnings about the same counter */
 
 static enum host_level log_level = HOST_LOG_INFO;
+static bool log_journal; /* stderr is the journal */
 
 static const char *const level_names[] = {
-#define _(sym, name) [HOST_LOG_##sym] = name,
+#define _(sym, name, prio) [HOST_LOG_##sym] = name,
+	HOST_FOREACH_LEVEL(_)
+#undef _
+};
+
+static const int level_prio[] = {
+#define _(sym, name, prio) [HOST_LOG_##sym] = prio,
 	HOST_FOREACH_LEVEL(_)
 #undef _
 };
@@ -30,6 +39,7 @@ static const char *const counter_names[] = {
 void host_log_level(enum host_level level)
 {
 	log_level = level;
+	log_journal = getenv("JOURNAL_STREAM") != NULL;
 }
 
 int host_log_parse(const char *name)
@@ -45,7 +55,10 @@ static void log_write(enum host_level level, const char *fmt, va_list ap)
 	char line[LOG_LINE];
 
 	vsnprintf(line, sizeof(line), fmt, ap);
-	fprintf(stderr, "taghostd: %s: %s\n", level_names[level], line);
+	if (log_journal)
+		fprintf(stderr, "<%d>%s\n", level_prio[level], line);
+	else
+		fprintf(stderr, "taghostd: %s: %s\n", level_names[level], line);
 }
 
 void host_log(enum host_level level, const char *fmt, ...)

@@ -9,14 +9,14 @@
 #include <stdint.h>
 
 #define HOST_FOREACH_LEVEL(_) \
-	_(ERROR, "error")     \
-	_(WARN, "warning")    \
-	_(INFO, "info")       \
-	_(DEBUG, "debug")
+	_(ERROR, "error", 3)  \
+	_(WARN, "warning", 4) \
+	_(INFO, "info", 6)    \
+	_(DEBUG, "debug", 7)
 
-/** How much is logged. */
+/** How much is logged; the last column is the journal's priority. */
 enum host_level {
-#define _(sym, name) HOST_LOG_##sym,
+#define _(sym, name, prio) HOST_LOG_##sym,
 	HOST_FOREACH_LEVEL(_)
 #undef _
 		HOST_LOG_COUNT

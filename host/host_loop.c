@@ -7,6 +7,7 @@
  * more, and does not wait when there is something.
  */
 #include "host/host_loop.h"
+#include "host/host_notify.h"
 
 #include <errno.h>
 #include <string.h>
@@ -98,6 +99,7 @@ static void loop_age(struct ev_loop *loop, ev_timer *w, int revents)
 
 	host_flows_age(&h->flows, host_now(h));
 	host_conn_age(h);
+	host_notify_tick(h);
 	h->count.v[HOST_C_DROP_TAP_FULL] = host_tap_dropped(&h->conf) - h->tap.dropped0;
 }
 

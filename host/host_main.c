@@ -22,11 +22,10 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "host/host_loop.h"
+#include "host/host_notify.h"
 
 #define DEFAULT_CONF "/etc/tag/taghostd.conf"
 #define FLOWS	     65536 /* native flows remembered */
@@ -39,28 +38,6 @@ static void usage(FILE *to)
 	      "  -t       check the configuration and exit: 0 it is good, 2 it is not\n"
 	      "  -V       print the version\n",
 	      to);
-}
-
-/* Tells the service manager, when there is one (sd_notify(3)). */
-static void notify(const char *state)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	size_t len = path ? strlen(path) : 0;
-	int s;
-
-	if (!len || len >= sizeof(sa.sun_path) || (*path != '/' && *path != '@'))
-		return;
-	memcpy(sa.sun_path, path, len);
-	if (*path == '@')
-		sa.sun_path[0] = 0;
-	s = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (s < 0)
-		return;
-	if (sendto(s, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&sa,
-		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
-		host_log(HOST_LOG_WARN, "service manager: %s", strerror(errno));
-	close(s);
 }
 
 /* As many descriptors as we may have: each connection takes three. */
@@ -192,9 +169,9 @@ int main(int argc, char **argv)
 	}
 	host_log(HOST_LOG_INFO, "%s: serving on %s, fabric device %s", h.conf.name, h.conf.tap,
 		 h.dev.name);
-	notify("READY=1");
+	host_notify_ready(&h);
 	ev_run(h.loop, 0);
-	notify("STOPPING=1");
+	host_notify_stopping();
 	host_close(&h);
 	return 0;
 }

@@ -5,7 +5,7 @@
 # the sum. A suite's output is shown only when it fails.
 ASAN_BUILD=$TOP/build-asan
 RESULTS=$BUILD/results
-SUITES="style unit unit-asan config softhca tagsock lab fabric-faults lab-asan fuzz vm"
+SUITES="style unit unit-asan config softhca tagsock lab fabric-faults lab-asan fuzz service vm"
 
 suite_style() { run_pytest style tests/style; }
 suite_unit() { run_meson unit "$BUILD"; }
@@ -16,6 +16,11 @@ suite_config() { run_pytest config tests/lab/test_config.py; }
 suite_lab() { run_pytest lab tests/lab -m 'not own_suite'; }
 suite_fabric_faults() { run_pytest fabric-faults tests/lab/test_fabric_faults.py; }
 suite_lab_asan() { TAG_DAEMONS=$ASAN_BUILD run_pytest lab-asan tests/lab -m 'asan'; }
+suite_service() {
+	# shellcheck disable=SC2086
+	(need_packages $PACKAGES_SERVICE) || say "service: some packages cannot be had; the tests say what is missing"
+	TAG_RESULTS=$RESULTS run_pytest service tests/lab/test_metrics.py tests/service --ignore tests/service/guest
+}
 suite_vm() {
 	# shellcheck disable=SC2086
 	(need_packages $PACKAGES_VM) || say "vm: some packages cannot be had; the tests say what is missing"

@@ -212,9 +212,9 @@ class Lab:
                 out.unlink()
 
 
-@pytest.fixture
-def make_lab(tmp_path, request):
-    """Factory of labs; one at a time."""
+@contextlib.contextmanager
+def lab_factory(tmp_path, has_failed):
+    """A function that makes labs, one at a time; has_failed() tells whether logs are wanted at the end."""
     made = []
     lock = open("/run/lock/tag-lab", "w")
     fcntl.flock(lock, fcntl.LOCK_EX)  # the lab's names exist once: other test runs wait
@@ -235,11 +235,25 @@ def make_lab(tmp_path, request):
     yield make
     for lab in made:
         reports, tails = lab.down()
-        failed = getattr(request.node, "failed_call", False)
-        if failed:
+        if has_failed():
             print(tails)
         if reports:
             pytest.fail(f"a sanitizer reported:\n{reports}")
+    lock.close()
+
+
+@pytest.fixture
+def make_lab(tmp_path, request):
+    """Factory of labs for one test."""
+    with lab_factory(tmp_path, lambda: getattr(request.node, "failed_call", False)) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def make_module_lab(tmp_path_factory):
+    """Factory of a lab that all tests of a file share, where none of them harms it."""
+    with lab_factory(tmp_path_factory.mktemp("lab"), lambda: False) as make:
+        yield make
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ lab_gateway_conf() {
 	cat <<-EOF
 		[gateway]
 		name = gw1
+		metrics = /run/tag/metrics.sock
 		workers = ${LAB_WORKERS:-1}
 		max-accelerated = ${LAB_MAX:-4096}
 		host-timeout = ${LAB_HOST_TIMEOUT:-10}

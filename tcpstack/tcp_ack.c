@@ -144,7 +144,7 @@ void tcp_ack_output(struct tcp_conn *c, uint64_t now)
 	if (!c->ack_now || hole_closes(c, now))
 		return;
 	do {
-		if (tcp_ack_emit(c, c->snd_nxt, now)) {
+		if (tcp_ack_emit(c, tcp_window_seq(c), now)) {
 			c->ack_now = true;
 			return;
 		}

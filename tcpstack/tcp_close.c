@@ -73,7 +73,7 @@ void tcp_rst_in(struct tcp_conn *c)
 
 void tcp_rst_out(struct tcp_conn *c, uint64_t now)
 {
-	struct tcp_emit e = {.seq = c->snd_nxt, .flags = TCP_RST | TCP_ACK, .mss = c->mss};
+	struct tcp_emit e = {.seq = tcp_window_seq(c), .flags = TCP_RST | TCP_ACK, .mss = c->mss};
 
 	e.ack = c->rcv_placed;
 	e.optlen = tcp_options_build(c, false, now, e.opt);

@@ -100,7 +100,7 @@ static bool retransmit_hole(struct tcp_conn *c, const struct tcp_range *hole, ui
 	if (tcp_lt(c->snd_una + c->snd_wnd, hole->start + len)) {
 		if (hole->start != c->snd_una)
 			return false;
-		len = tcp_min(len, mss);
+		len = tcp_min(len, c->snd_wnd ? tcp_min(c->snd_wnd, mss) : mss);
 	}
 	if (len) {
 		ready = tcp_payload_retx(c, hole->start, len);

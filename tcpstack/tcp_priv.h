@@ -210,6 +210,11 @@ uint16_t tcp_window_field(struct tcp_conn *c);	  /* window to advertise; moves r
 bool tcp_window_opened(const struct tcp_conn *c); /* a window update is worth an ACK */
 void tcp_window_in(struct tcp_conn *c, const struct tcp_seg *seg); /* SND.WND of a segment */
 uint32_t tcp_window_usable(const struct tcp_conn *c); /* bytes the client lets us send now */
+/*
+ * Sequence number of a segment without payload: snd_nxt, or the client's right edge when snd_nxt
+ * lies beyond it (a successor's snd_nxt is the producer): beyond it, no ACK would be taken.
+ */
+uint32_t tcp_window_seq(const struct tcp_conn *c);
 
 /* tcp_ack.c */
 void tcp_ack_output(struct tcp_conn *c, uint64_t now);		  /* pure ACKs that are due */

@@ -41,16 +41,20 @@ uint16_t tcp_window_field(struct tcp_conn *c)
 
 bool tcp_window_opened(const struct tcp_conn *c)
 {
-	uint32_t step, left;
+	uint32_t most = UINT16_MAX << (c->wscale_ok ? c->rcv_wscale : 0);
+	uint32_t edge = c->rcv_room, whole = tcp_min(c->rcv_max, most), step, left;
 
-	if (!tcp_lt(c->rcv_edge, c->rcv_room))
+	/* Room that the field cannot express is no news: it would be a duplicate ACK. */
+	if (tcp_lt(c->rcv_placed + most, edge))
+		edge = c->rcv_placed + most;
+	if (!tcp_lt(c->rcv_edge, edge))
 		return false;
-	step = c->rcv_room - c->rcv_edge;
-	if (step < tcp_max(tcp_min(2u * c->mss, c->rcv_max / 2), 1))
+	step = edge - c->rcv_edge;
+	if (step < tcp_max(tcp_min(2u * c->mss, whole / 2), 1))
 		return false;
 	/* A client with plenty of window left needs no update for each small read. */
 	left = tcp_lt(c->rcv_nxt, c->rcv_edge) ? c->rcv_edge - c->rcv_nxt : 0;
-	return left < c->rcv_max / 2 || step >= c->rcv_max / 4;
+	return left < whole / 2 || step >= whole / 4;
 }
 
 void tcp_window_in(struct tcp_conn *c, const struct tcp_seg *seg)
@@ -73,4 +77,12 @@ uint32_t tcp_window_usable(const struct tcp_conn *c)
 	uint32_t flight = tcp_flight(c);
 
 	return c->snd_wnd > flight ? c->snd_wnd - flight : 0;
+}
+
+uint32_t tcp_window_seq(const struct tcp_conn *c)
+{
+	uint32_t edge = c->snd_una + c->snd_wnd, unit = 1u << (c->wscale_ok ? c->snd_wscale : 0);
+
+	/* The field may fall short of the promised edge by less than one unit. */
+	return tcp_lt(edge + unit - 1, c->snd_nxt) ? edge : c->snd_nxt;
 }

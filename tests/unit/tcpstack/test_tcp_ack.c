@@ -203,7 +203,11 @@ static void test_update_rate(void **state)
 {
 	struct tt t;
 
-	init_slow(&t);
+	tt_prepare(&t);
+	t.st.wscale_ok = true;
+	t.st.rcv_wscale = 1;
+	tt_start(&t);
+	t.c.quick = 0;
 	tt_seg(&t, TCP_ACK, 0, 2000, 0);
 	tt_drain(&t);
 	tcp_room(&t.c, TT_RCV + TT_WND + 2000, t.now);
@@ -212,6 +216,24 @@ static void test_update_rate(void **state)
 	tcp_room(&t.c, TT_RCV + TT_WND + 20000, t.now);
 	tt_out(&t);
 	assert_int_equal(t.n_out, 1);
+}
+
+/* A ring larger than an unscaled window: what the field cannot say is not announced. */
+static void test_update_beyond_field(void **state)
+{
+	struct tt t;
+
+	init_slow(&t);
+	tt_seg(&t, TCP_ACK, 0, 30000, 0);
+	tcp_room(&t.c, TT_RCV + 200000, t.now);
+	tt_out(&t);
+	assert_int_equal(edge_of(&t.out[t.n_out - 1], 0), 30000 + 65535);
+	tt_drain(&t);
+	for (uint32_t room = 201000; room < 300000; room += 10000) {
+		tcp_room(&t.c, TT_RCV + room, t.now);
+		tt_out(&t);
+		tt_nothing(&t);
+	}
 }
 
 /* RFC 3168 section 6.1.3: the echo lasts until CWR. */
@@ -277,6 +299,7 @@ int main(void)
 		cmocka_unit_test(test_sws),
 		cmocka_unit_test(test_edge),
 		cmocka_unit_test(test_update_rate),
+		cmocka_unit_test(test_update_beyond_field),
 		cmocka_unit_test(test_ecn_echo),
 		cmocka_unit_test(test_expect_late),
 		cmocka_unit_test(test_rst_window_closed_state),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Two cores over a simulated network: delivery, progress and the rules of tcp_sim.h. */
+/* Two cores over a simulated network: delivery, progress and the rules of tests/simulator. */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "tcp_sim.h"
+#include "../../simulator/sim.h"
 
 #define SEC 1000000ull
 
@@ -23,18 +23,8 @@ static uint64_t run(const struct sim_opts *o, struct sim *s, uint64_t limit)
 	sim_init(s, o, seed);
 	start = s->now;
 	if (!sim_run(s, limit)) {
-		for (int i = 0; i < 2; i++) {
-			struct sim_end *e = &s->e[i];
-			struct tcp_conn *c = &e->c;
-
-			print_error("end %d: %s timer %d acked %u of %u placed %u una %u nxt %u "
-				    "want %u cwnd %u wnd %u r%d backoff %u ready %u rto %u\n",
-				    i, tcp_state_name(c->state), c->timer, e->acked, o->bytes[i],
-				    e->placed_nxt, c->snd_una - e->isn, c->snd_nxt - e->isn,
-				    c->want_nxt - e->isn, c->cwnd, c->snd_wnd, c->recovery,
-				    c->backoff, c->n_ready, c->stats.rto_count);
-		}
-		fail_msg("no end within %llu us", (unsigned long long)limit);
+		sim_print(stderr, s);
+		fail_msg("%s", s->broken[0] ? s->broken : "no end");
 	}
 	return s->now - start;
 }
@@ -258,44 +248,6 @@ static void test_ideal_client(void **state)
 	}
 }
 
-/* Everything at once, many small runs. */
-static void test_random(void **state)
-{
-	struct sim_opts o;
-	struct sim s, g = {.rng = seed};
-
-	for (unsigned int v = 0; v < 200; v++) {
-		sim_defaults(&o);
-		o.loss = sim_rand(&g, 4) ? sim_rand(&g, 800) : 0;
-		o.dup = sim_rand(&g, 300);
-		o.reorder = sim_rand(&g, 1500);
-		o.reorder_us = sim_rand(&g, 20000);
-		o.delay_us = sim_rand(&g, 30000);
-		o.read_us = sim_rand(&g, 2) ? sim_rand(&g, 60000) : 0;
-		o.read_jitter = sim_rand(&g, 2) ? sim_rand(&g, 60000) : 0;
-		o.read_parts = sim_rand(&g, 2);
-		o.evict = sim_rand(&g, 2);
-		o.nobufs = sim_rand(&g, 3) ? 0 : sim_rand(&g, 2000);
-		o.want_nobufs = sim_rand(&g, 3) ? 0 : sim_rand(&g, 2000);
-		o.write_us = sim_rand(&g, 2) ? sim_rand(&g, 20000) : 0;
-		o.ring = 500 + sim_rand(&g, 100000);
-		o.app_us = sim_rand(&g, 30000);
-		o.chunk = sim_rand(&g, 2) ? 1 + sim_rand(&g, 20000) : 0;
-		o.chunk_us = sim_rand(&g, 10000);
-		o.no_sack = !sim_rand(&g, 4);
-		o.no_ts = !sim_rand(&g, 4);
-		o.wscale = (uint8_t)sim_rand(&g, 8);
-		o.mss = (uint16_t)(100 + sim_rand(&g, 8900));
-		o.isn[0] = sim_rand(&g, UINT32_MAX);
-		o.isn[1] = sim_rand(&g, UINT32_MAX);
-		o.bytes[0] = sim_rand(&g, 60000);
-		o.bytes[1] = sim_rand(&g, 60000);
-		run(&o, &s, 3600 * SEC);
-		sim_fini(&s);
-		seed += 2;
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -304,7 +256,7 @@ int main(void)
 		cmocka_unit_test(test_wait_no_backoff), cmocka_unit_test(test_slow_writes),
 		cmocka_unit_test(test_small_windows),	cmocka_unit_test(test_trickle),
 		cmocka_unit_test(test_bottleneck),	cmocka_unit_test(test_ideal_client),
-		cmocka_unit_test(test_random),
+
 	};
 
 	seed = sim_seed();

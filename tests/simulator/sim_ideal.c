@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tcp_ideal.c - a receiver without limits for tcp_sim.h.
+ * sim_ideal.c - a receiver without limits for sim.h.
  *
  * It keeps any number of runs, answers everything out of order at once with
  * SACK and D-SACK, and delays other ACKs as clients do. With it the sender's
  * recovery is judged apart from the limits of our own receiver.
  */
-#include <stdarg.h>
-#include <setjmp.h>
-#include <stddef.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "tcp_sim.h"
+#include "sim_int.h"
 
 static void answer(struct sim_end *e, const struct tcp_range *dup)
 {
@@ -39,14 +34,14 @@ static void answer(struct sim_end *e, const struct tcp_range *dup)
 	}
 	d->unacked = 0;
 	d->t_ack = TCP_NEVER;
-	sim_link(e, &a);
+	sim_link(e, &a, 0);
 	/* The sender learns the edge when the ACK arrives; here it is told at once. */
 	if (tcp_lt(s->e[0].edge_max, a.ack + ((uint32_t)a.wnd << s->o.wscale)))
 		s->e[0].edge_max = a.ack + ((uint32_t)a.wnd << s->o.wscale);
 }
 
 /* Joins [a, b) with the runs it touches and puts the result first. */
-static void join(struct sim_ideal *d, uint32_t a, uint32_t b)
+static void join(struct sim *s, struct sim_ideal *d, uint32_t a, uint32_t b)
 {
 	unsigned int n = 0;
 
@@ -65,13 +60,21 @@ static void join(struct sim_ideal *d, uint32_t a, uint32_t b)
 		d->nxt = b;
 		return;
 	}
-	assert_true(n < 1024);
+	SIM_RULE(s, n < 1024);
 	memmove(d->run + 1, d->run, n * sizeof(d->run[0]));
 	d->run[0] = (struct tcp_range){a, b};
 	d->n_run++;
 }
 
-void sim_ideal_input(struct sim_end *e, const struct tcp_seg *seg)
+static void store(struct sim_end *e, uint32_t off, uint32_t at, uint32_t len)
+{
+	SIM_RULE(e->sim, at + len < e->sim->room);
+	memset(e->placed + at, 1, len);
+	for (uint32_t i = 0; i < len; i++)
+		e->mem[at + i] = sim_byte(!e->id, off + i);
+}
+
+void sim_ideal_input(struct sim_end *e, const struct tcp_seg *seg, uint32_t off)
 {
 	struct sim_ideal *d = &e->ideal;
 	struct tcp_range r = {seg->seq - e->peer_isn, seg->seq - e->peer_isn + seg->len};
@@ -87,8 +90,10 @@ void sim_ideal_input(struct sim_end *e, const struct tcp_seg *seg)
 		answer(e, &r);
 		return;
 	}
-	if (seg->len)
-		join(d, r.start, r.end);
+	if (seg->len) {
+		store(e, off, r.start, seg->len);
+		join(e->sim, d, r.start, r.end);
+	}
 	if ((seg->flags & TCP_FIN) && d->nxt == r.end)
 		d->fin = urgent = true;
 	if (urgent || ++d->unacked >= 2)

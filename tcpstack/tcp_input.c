@@ -23,6 +23,11 @@ bool tcp_seq_acceptable(const struct tcp_conn *c, const struct tcp_seg *seg)
 	return tcp_leq(c->rcv_acked, end) && tcp_leq(seg->seq, edge);
 }
 
+bool tcp_seq_inside(const struct tcp_conn *c, uint32_t seq)
+{
+	return tcp_leq(c->rcv_acked, seq) && (tcp_lt(seq, c->rcv_edge) || tcp_leq(seq, c->rcv_nxt));
+}
+
 /* First check failed: the segment lies outside the window or is older than the last ACK. */
 static enum tcp_verdict not_acceptable(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now,
 				       struct tcp_rx *rx)
@@ -41,9 +46,11 @@ static enum tcp_verdict not_acceptable(struct tcp_conn *c, const struct tcp_seg 
 	return TCP_V_WINDOW;
 }
 
-/* Second check, RFC 5961 section 3.2. */
+/* Second check, RFC 5961 section 3.2: it is the sequence number itself that must be right. */
 static enum tcp_verdict check_rst(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 {
+	if (!tcp_seq_inside(c, seg->seq))
+		return tcp_lt(seg->seq, c->rcv_nxt) ? TCP_V_OLD : TCP_V_WINDOW;
 	if (tcp_time_wait_stays(c))
 		return TCP_V_OLD;
 	if (seg->seq == c->rcv_nxt || seg->seq == c->rcv_acked) {

@@ -79,6 +79,11 @@ static enum tcp_verdict end_half_open(struct tcp_conn *c, const struct tcp_seg *
 {
 	bool rst = seg->flags & TCP_RST;
 
+	if (!tcp_seq_inside(c, seg->seq)) { /* neither is in the window, but what follows it */
+		if (!rst)
+			tcp_challenge(c, now);
+		return tcp_lt(seg->seq, c->rcv_nxt) ? TCP_V_OLD : TCP_V_WINDOW;
+	}
 	if (rst ? seg->seq == c->rcv_nxt : c->listener != NULL) {
 		tcp_give_up(c, c->listener ? TCP_E_RESET : TCP_E_REFUSED);
 		return rst ? TCP_V_RST : TCP_V_SYN;

@@ -176,6 +176,7 @@ void tcp_cookie_open(struct tcp_conn *c, const struct tcp_listener *l, const str
 
 /* tcp_input.c */
 bool tcp_seq_acceptable(const struct tcp_conn *c, const struct tcp_seg *seg);
+bool tcp_seq_inside(const struct tcp_conn *c, uint32_t seq); /* one number is in the window */
 enum tcp_verdict tcp_segment_arrives(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now,
 				     struct tcp_rx *rx); /* in a synchronised state */
 

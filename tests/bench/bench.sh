@@ -4,7 +4,8 @@
 #   transfer   bulk download: one and 16 connections; CPU seconds per GB of the server, the
 #              gateway and the whole machine; accelerated, native through the gateway, plain kernel
 #   fabric     the software HCA alone: RDMA READ by perftest against the raw copy
-#   tcp        the TCP core alone: goodput over a lossy link beside the kernel's CUBIC
+#   tcp        the TCP core alone: instructions and cycles per operation, sizes, goodput over lossy
+#              links beside the kernel's CUBIC
 BENCHES="transfer fabric tcp"
 
 bench() {

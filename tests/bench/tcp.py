@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The TCP core in figures: goodput over a lossy link beside the kernel's CUBIC, in one run.
+"""The TCP core in figures: instructions and cycles, sizes, and goodput beside the kernel's CUBIC.
 
-Environment: BENCH_RATE Mbit/s of each link (100), BENCH_SECONDS per run (20 at 50 ms, 5 at 1 ms),
+Instructions are counted by callgrind, cycles by the time stamp counter; the core alone, with a
+shell that does nothing. Goodput is measured over lossy links, both senders in one run.
+Environment: BENCH_PARTS (cost sizes goodput), BENCH_RATE Mbit/s of each link (100), BENCH_SECONDS per run (20 at 50 ms, 5 at 1 ms),
 BENCH_SEED (1), BENCH_CELLS like "0.1/1 3/50" (loss in percent / RTT in ms; all six).
 """
 import os
 import pathlib
 import platform
+import re
 import statistics
 import subprocess
 
@@ -15,6 +18,42 @@ BUILD = pathlib.Path(os.environ["TAG_BUILD"]) / "tests/bench"
 RATE = int(os.environ.get("BENCH_RATE", 100))
 SEED = int(os.environ.get("BENCH_SEED", 1))
 CELLS = os.environ.get("BENCH_CELLS", "0.1/1 1/1 3/1 0.1/50 1/50 3/50")
+
+
+PARTS = os.environ.get("BENCH_PARTS", "cost sizes goodput").split()
+COSTS = {
+    "ack": "ACK of two segments processed",
+    "sack": "ACK with a SACK block processed, in recovery",
+    "emit": "segment emitted, alone",
+    "run": "run of 44 segments emitted (for TSO)",
+    "recv": "segment received and placed, every second acknowledged",
+    "bulk": "64 KB sent: emitted as runs, 23 ACKs processed",
+}
+
+
+def output(*command):
+    return subprocess.run([str(c) for c in command], capture_output=True, text=True, check=True)
+
+
+def cost():
+    print(f"\n{'per':54} {'instructions':>12} {'cycles':>9}")
+    for name, text in COSTS.items():
+        times = 20000 if name != "bulk" else 1000
+        traced = output("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
+                        "--collect-atstart=no", f"--toggle-collect=cost_{name}", BUILD / "tcp_cost", name, times)
+        done = int(traced.stdout.split()[0])
+        counted = int(re.search(r"Collected : (\d+)", traced.stderr).group(1))
+        assert counted > 0, "callgrind saw nothing"
+        cycles = statistics.median(
+            float(output(BUILD / "tcp_cost", name, 20 * times).stdout.split()[1]) for _ in range(5))
+        print(f"{text:54} {counted / done:12.0f} {cycles:9.0f}", flush=True)
+
+
+def sizes():
+    print("\nbytes")
+    for line in output(BUILD / "tcp_cost", "sizes").stdout.splitlines():
+        text, value = line.rsplit(" ", 1)
+        print(f"{text:54} {value:>12}")
 
 
 def flows(loss, rtt_ms):
@@ -55,7 +94,12 @@ def goodput():
 def main():
     cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "?")
     print(f"machine: {os.cpu_count()} x {cpu}, Linux {platform.release()}, load {os.getloadavg()[0]:.1f}")
-    goodput()
+    if "cost" in PARTS:
+        cost()
+    if "sizes" in PARTS:
+        sizes()
+    if "goodput" in PARTS:
+        goodput()
 
 
 main()

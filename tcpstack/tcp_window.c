@@ -83,6 +83,8 @@ uint32_t tcp_window_seq(const struct tcp_conn *c)
 {
 	uint32_t edge = c->snd_una + c->snd_wnd, unit = 1u << (c->wscale_ok ? c->snd_wscale : 0);
 
+	if (tcp_opening(c))
+		return c->snd_nxt; /* the client's window is not known yet */
 	/* The field may fall short of the promised edge by less than one unit. */
 	return tcp_lt(edge + unit - 1, c->snd_nxt) ? edge : c->snd_nxt;
 }

@@ -51,7 +51,7 @@ size_t net_build_tcp(uint8_t *buf, size_t room, const struct net_l2 *l2, const s
 	net_put16(tcp + NET_TCP_WND, e->wnd);
 	sum = net_csum_pseudo(&f->local, &f->remote, NET_PROTO_TCP, (uint32_t)(hlen + paylen));
 	net_put_raw16(tcp + NET_TCP_CSUM, net_csum_fold(sum));
-	net_put16(tcp + NET_TCP_URG, 0);
+	net_put16(tcp + NET_TCP_URG, flags & TCP_URG ? e->urp : 0);
 	memcpy(tcp + NET_TCP_HLEN, e->opt, e->optlen);
 	*l4_off = (uint16_t)(l2len + l3len);
 	return l2len + l3len + hlen;

@@ -83,6 +83,7 @@ enum net_perr net_parse_tcp(const uint8_t *frame, const struct net_pkt *p, struc
 	seg->ack = net_get32(tcp + NET_TCP_ACK);
 	seg->wnd = net_get16(tcp + NET_TCP_WND);
 	seg->flags = tcp[NET_TCP_FLAGS];
+	seg->urp = net_get16(tcp + NET_TCP_URG);
 	seg->len = p->payload_len;
 	seg->ce = p->ecn == 3;
 	seg->ae = tcp[NET_TCP_DOFF] & 1;

@@ -48,6 +48,9 @@ void tcp_cfg_default(struct tcp_cfg *cfg)
 		.time_wait_us = 60000000,
 		.user_timeout_us = 900000000,
 		.syn_timeout_us = 180000000,
+		.keep_idle_ms = 7200000,
+		.keep_intvl_ms = 75000,
+		.keep_count = 9,
 		.lookahead = 131072,
 		.max_burst = 65536,
 		.max_want = 65536,
@@ -70,6 +73,7 @@ void tcp_set_state(struct tcp_conn *c, enum tcp_state s)
 	c->probe_due = false;
 	c->tlp_due = false;
 	c->syn_due = c->syn_rst_due = false;
+	c->keep_due = false;
 }
 
 /* True when the positions are in order and not absurdly far apart. */
@@ -112,6 +116,7 @@ static void import_sender(struct tcp_conn *c, const struct tcp_state_io *st, uin
 	c->snd_wl2 = st->snd_wl2;
 	c->max_wnd = tcp_max(st->max_wnd, st->snd_wnd);
 	c->want_nxt = st->snd_nxt;
+	c->snd_sml = st->snd_una;
 	c->rx_start = c->rx_end = st->snd_una;
 	c->lost_edge = c->high_rxt = c->recover = st->snd_una;
 	c->reo_mult = 1;
@@ -163,6 +168,7 @@ void tcp_init(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_op
 	memset(c, 0, sizeof(*c));
 	c->cfg = cfg;
 	c->ops = ops;
+	c->nagle = cfg->nagle;
 	tcp_set_state(c, TCP_S_CLOSED);
 }
 
@@ -180,12 +186,19 @@ void tcp_start(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now)
 	c->ts_off = st->ts_val - tcp_ms(now);
 	import_sender(c, st, now);
 	import_receiver(c, st, now);
+	tcp_keep_heard(c, now);
 	tcp_set_state(c, st->state);
 	if (tcp_box_attach(c, now))
 		tcp_trace(c, TCP_TR_START, c->state, 0, c->snd_nxt, c->rcv_nxt);
 	if (st->resume_loss && tcp_flight(c))
 		resume_loss(c, now);
 	tcp_timer_rearm(c, now);
+}
+
+void tcp_set_cfg(struct tcp_conn *c, const struct tcp_cfg *cfg)
+{
+	c->cfg = cfg;
+	tcp_keep_pause(c);
 }
 
 int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_ops *ops,

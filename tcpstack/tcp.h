@@ -84,6 +84,7 @@ struct tcp_seg {
 	uint32_t ack;			     /* SEG.ACK, valid with TCP_ACK */
 	uint32_t len;			     /* payload bytes, SYN and FIN not counted */
 	uint16_t wnd;			     /* window field as on the wire, unscaled */
+	uint16_t urp;			     /* urgent pointer, an offset from seq; with TCP_URG */
 	uint8_t flags;			     /* TCP_* */
 	uint8_t n_sack;			     /* valid entries of sack[] */
 	bool has_ts;			     /* timestamps option present (RFC 7323 section 3.2) */
@@ -105,6 +106,7 @@ struct tcp_emit {
 	uint32_t len;	 /* payload bytes; may be a multiple of mss and more */
 	uint16_t mss;	 /* payload bytes per segment; the shell or the device cuts */
 	uint16_t wnd;	 /* window field, already scaled */
+	uint16_t urp;	 /* urgent pointer, with TCP_URG; such a run is one segment */
 	uint8_t flags;	 /* TCP_*; PSH and FIN belong to the last segment of the run */
 	uint8_t optlen;	 /* bytes of opt[], a multiple of 4 */
 	bool retx;	 /* a retransmission */
@@ -158,6 +160,7 @@ struct tcp_rx {
 	_(REFUSED, "refused")	      /* RST in answer to our SYN; the connection is CLOSED */   \
 	_(RESET, "reset")	      /* valid RST from the client; the connection is CLOSED */  \
 	_(TIMEOUT, "timeout")	      /* gave up retransmitting or probing; CLOSED */            \
+	_(URGENT, "urgent")	      /* the client's urgent pointer appeared or moved */        \
 	_(PAYLOAD, "payload")	      /* payload cannot be had any more; nothing more is sent */ \
 	_(DRAINED, "drained")	      /* quiesced, and all that was sent is acknowledged */      \
 	_(CLOSED, "closed")	      /* orderly end: LAST-ACK acknowledged or TIME-WAIT over */
@@ -237,21 +240,38 @@ struct tcp_ops {
 	void (*event)(struct tcp_conn *c, enum tcp_event ev);
 };
 
+/**
+ * Limit on challenge ACKs of all connections that share it (RFC 5961 section 7); one per worker.
+ * How many a second allows is random, so that counting them tells nothing (CVE-2016-5696).
+ */
+struct tcp_challenges {
+	uint8_t key[16];  /* random; set by the shell */
+	uint32_t per_s;	  /* mean per second, at least 1; set by the shell */
+	uint64_t second;  /* the second that left belongs to */
+	uint32_t left;	  /* challenge ACKs it still allows */
+	uint64_t refused; /* (readable) not sent because of this limit */
+};
+
 /** Tunables shared by many connections; outlives them. */
 struct tcp_cfg {
-	uint32_t rto_min_us;	     /* 200000; RFC 6298 says 1 s, everybody uses 200 ms */
-	uint32_t rto_max_us;	     /* 120000000 */
-	uint32_t delack_us;	     /* 40000, RFC 9293 section 3.8.6.3 allows 500 ms */
-	uint32_t time_wait_us;	     /* 60000000 */
-	uint32_t user_timeout_us;    /* give up after this long without progress; 900000000 */
-	uint32_t syn_timeout_us;     /* R2 of a SYN, RFC 9293 section 3.8.3; 180000000 */
-	uint32_t lookahead;	     /* bytes wanted beyond what may be sent now; 131072 */
-	uint32_t max_burst;	     /* largest len of one emit; 65536 */
-	uint32_t max_want;	     /* largest len of one want; 65536 */
-	uint16_t init_cwnd_segs;     /* 10, RFC 6928 */
-	bool rfc1337;		     /* a RST does not end TIME-WAIT; false */
-	const struct tcp_keys *keys; /* needed to open connections (tcp_open.h), NULL */
+	uint32_t rto_min_us;	  /* 200000; RFC 6298 says 1 s, everybody uses 200 ms */
+	uint32_t rto_max_us;	  /* 120000000 */
+	uint32_t delack_us;	  /* 40000, RFC 9293 section 3.8.6.3 allows 500 ms */
+	uint32_t time_wait_us;	  /* 60000000 */
+	uint32_t user_timeout_us; /* give up after this long without progress; 900000000 */
+	uint32_t syn_timeout_us;  /* R2 of a SYN, RFC 9293 section 3.8.3; 180000000 */
+	uint32_t lookahead;	  /* bytes wanted beyond what may be sent now; 131072 */
+	uint32_t max_burst;	  /* largest len of one emit; 65536 */
+	uint32_t max_want;	  /* largest len of one want; 65536 */
+	uint16_t init_cwnd_segs;  /* 10, RFC 6928 */
+	uint32_t keep_idle_ms;	  /* silence before the first keepalive; 7200000 */
+	uint32_t keep_intvl_ms;	  /* between keepalives; 75000 */
+	uint8_t keep_count;	  /* unanswered keepalives that end a connection; 9 */
+	bool rfc1337;		  /* a RST does not end TIME-WAIT; false */
+	bool nagle;		  /* connections start with Nagle on (tcp_nagle.c); false */
+	struct tcp_challenges *challenges; /* limit shared by many connections, NULL: none */
 	struct tcp_boxes *boxes;     /* black boxes (tcp_trace.h), NULL: none; of one worker */
+	const struct tcp_keys *keys; /* needed to open connections (tcp_open.h), NULL */
 };
 
 /** Fills *cfg with the defaults named above. */
@@ -357,6 +377,28 @@ bool tcp_reset_for(const struct tcp_seg *seg, struct tcp_emit *e);
  * connection ends at once; in SYN-RECEIVED the FIN waits for ESTABLISHED.
  */
 void tcp_shutdown(struct tcp_conn *c, uint64_t now);
+
+/**
+ * From now on *c goes by cfg (keepalive and user timeout of one connection, RFC 5482, are set so).
+ * Call tcp_output() then, as after the others below.
+ */
+void tcp_set_cfg(struct tcp_conn *c, const struct tcp_cfg *cfg);
+
+/** Nagle's algorithm off or on (TCP_NODELAY); cork: no short segments but after an RTO. */
+void tcp_set_nodelay(struct tcp_conn *c, bool on);
+void tcp_set_cork(struct tcp_conn *c, bool on);
+
+/** Keepalives on or off; off at the start (SO_KEEPALIVE). */
+void tcp_set_keepalive(struct tcp_conn *c, bool on);
+
+/** The next segments are acknowledged at once, as at the start (TCP_QUICKACK). */
+void tcp_quickack(struct tcp_conn *c);
+
+/** Everything produced so far is urgent (RFC 9293 section 3.10.2, SEND with the urgent flag). */
+void tcp_urgent(struct tcp_conn *c);
+
+/** True when the client sent urgent data; *end is the sequence number after it. */
+bool tcp_urgent_end(const struct tcp_conn *c, uint32_t *end);
 
 /** Sends RST now and becomes CLOSED (RFC 9293 section 3.10.5, ABORT). */
 void tcp_abort(struct tcp_conn *c, uint64_t now);

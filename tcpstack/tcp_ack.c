@@ -84,6 +84,18 @@ void tcp_ack_soon(struct tcp_conn *c)
 		c->ack_now = true;
 }
 
+void tcp_quickack(struct tcp_conn *c)
+{
+	c->quick = TCP_QUICK_ACKS;
+	tcp_ack_soon(c);
+}
+
+void tcp_ack_idle(struct tcp_conn *c, uint64_t now)
+{
+	if (tcp_ms(now) - c->heard_ms > tcp_rto(c) / 1000)
+		c->quick = TCP_QUICK_ACKS;
+}
+
 void tcp_room(struct tcp_conn *c, uint32_t edge, uint64_t now)
 {
 	if (c->state == TCP_S_CLOSED || !tcp_lt(c->rcv_room, edge))
@@ -122,6 +134,8 @@ int tcp_ack_emit(struct tcp_conn *c, uint32_t seq, uint64_t now)
 	e.ack = c->rcv_placed;
 	e.optlen = tcp_options_build(c, true, now, e.opt);
 	e.wnd = tcp_window_field(c);
+	if (c->urg_out)
+		tcp_urgent_mark(c, &e);
 	err = tcp_put(c, &e);
 	if (err)
 		return err;

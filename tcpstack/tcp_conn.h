@@ -40,7 +40,8 @@ enum tcp_recovery_state {
 	_(REO, "reordering")	  /* RFC 8985 section 6.2, step 5 */ \
 	_(PERSIST, "persist")	  /* RFC 9293 section 3.8.6.1 */     \
 	_(TIME_WAIT, "time-wait") /* RFC 9293 section 3.6.1 */       \
-	_(SYN, "syn")		  /* RFC 9293 section 3.5 */
+	_(SYN, "syn")		  /* RFC 9293 section 3.5 */         \
+	_(KEEPALIVE, "keepalive") /* RFC 9293 section 3.8.4 */
 
 enum tcp_timer_kind {
 #define _(sym, name) TCP_T_##sym,
@@ -162,6 +163,20 @@ struct tcp_conn {
 	bool syn_sent : 1;    /* opening: it was sent */
 	bool syn_lost : 1;    /* the SYN or SYN-ACK was sent again after a timeout */
 	bool syn_rst_due : 1; /* opening: a RST with syn_rst is to be sent */
+
+	bool nagle : 1;	    /* short segments wait for ACKs of short ones */
+	bool cork : 1;	    /* short segments wait */
+	bool keepalive : 1; /* silence is probed */
+	bool keep_due : 1;  /* a keepalive is to be sent */
+	bool urg_in : 1;    /* rcv_up is known */
+	bool urg_out : 1;   /* snd_up is not acknowledged */
+
+	/* Asked for by the program: tcp_nagle.c, tcp_keepalive.c, tcp_urgent.c */
+	uint8_t keep_sent; /* keepalives since the client was heard, no answer yet */
+	uint32_t heard_ms; /* when the client was heard last */
+	uint32_t snd_sml;  /* end of the last short segment sent */
+	uint32_t snd_up;   /* SND.UP: one past our urgent data */
+	uint32_t rcv_up;   /* RCV.UP: one past the client's */
 
 	/* Opening, until ESTABLISHED: tcp_open.c. rcv_max is the ring's size meanwhile. */
 	struct tcp_listener *listener; /* whose backlog counts us; NULL: not half-open */

@@ -122,10 +122,15 @@ enum tcp_verdict tcp_segment_arrives(struct tcp_conn *c, const struct tcp_seg *s
 	if (v != TCP_V_OK)
 		return v;
 	tcp_ts_update(c, seg, now);
+	if (seg->len)
+		tcp_ack_idle(c, now);
+	tcp_keep_heard(c, now);
 	note_ecn(c, seg);
 	tcp_acked(c, seg, now);
 	if (c->state == TCP_S_CLOSED)
 		return TCP_V_OK;
+	if (c->urg_in || seg->flags & TCP_URG)
+		tcp_urgent_in(c, seg);
 	return tcp_accept(c, seg, now, rx);
 }
 

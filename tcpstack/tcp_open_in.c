@@ -28,6 +28,8 @@ static enum tcp_verdict behind_syn(struct tcp_conn *c, const struct tcp_seg *seg
 
 	rest.seq++;
 	rest.flags &= (uint8_t)~TCP_SYN;
+	if (rest.flags & TCP_URG)
+		tcp_urgent_in(c, &rest);
 	return tcp_accept(c, &rest, now, rx);
 }
 

@@ -9,8 +9,8 @@
  * payload or for cwnd, nothing new overtakes it.
  *
  * New payload leaves in whole segments, or when it is all there is, or when it
- * fills at least half of the largest window the client ever offered. There is
- * no Nagle delay: programs on the server batch in the ring.
+ * fills at least half of the largest window the client ever offered; see
+ * tcp_nagle.c for what else a short segment may wait for.
  */
 #include <errno.h>
 
@@ -27,7 +27,7 @@ static uint32_t cwnd_room(const struct tcp_conn *c)
 /* len cut to a burst, and to whole segments if it was cut. */
 static uint32_t burst(const struct tcp_conn *c, uint32_t len)
 {
-	uint32_t mss = tcp_eff_mss(c), max = c->cfg->max_burst;
+	uint32_t mss = tcp_eff_mss(c), max = c->urg_out ? mss : c->cfg->max_burst;
 
 	if (len <= max)
 		return len;
@@ -49,6 +49,7 @@ static void sent_new(struct tcp_conn *c, uint32_t seq, uint32_t len, bool fin, u
 		c->rtt_seq = seq + tcp_min(len + fin, c->mss);
 		c->rtt_us = (uint32_t)now;
 	}
+	tcp_nagle_sent(c, seq, len);
 	tcp_payload_trim(c);
 	tcp_pmtu_sent(c, seq, len);
 	if (fin)
@@ -69,6 +70,8 @@ int tcp_emit_run(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, 
 	e.optlen = tcp_options_build(c, false, now, e.opt);
 	e.mss = c->mss - e.optlen;
 	e.wnd = tcp_window_field(c);
+	if (c->urg_out)
+		tcp_urgent_mark(c, &e);
 	e.df_off = c->df_off;
 	err = tcp_put(c, &e);
 	if (err == ENODATA)
@@ -143,12 +146,12 @@ static uint32_t new_len(struct tcp_conn *c)
 	uint32_t may = tcp_min(wnd, cw);
 
 	c->cwnd_limited = cw < tcp_min(left, wnd) && cw < mss;
-	if (left <= may && ready >= left)
+	if (left <= may && ready >= left && !tcp_nagle_holds(c, left))
 		return burst(c, left);
 	may = tcp_min(may, ready);
 	if (may >= mss)
 		return burst(c, may / mss * mss);
-	if (wnd && wnd <= may && wnd >= c->max_wnd / 2)
+	if (wnd && wnd <= may && wnd >= c->max_wnd / 2 && !tcp_nagle_holds(c, wnd))
 		return wnd;
 	return 0;
 }
@@ -195,6 +198,7 @@ void tcp_output(struct tcp_conn *c, uint64_t now)
 		tcp_open_output(c, now);
 		return;
 	}
+	tcp_keep_pause(c);
 	if (tcp_ack_has_sack(c))
 		tcp_ack_output(c, now);
 	if (tcp_may_send(c) && !c->failed) {
@@ -209,6 +213,8 @@ void tcp_output(struct tcp_conn *c, uint64_t now)
 		tcp_timer_missing(c, now);
 	}
 	tcp_ack_output(c, now);
+	tcp_keep_output(c, now);
+	tcp_keep_arm(c, now);
 	tcp_limit_note(c, now);
 	tcp_close_check(c);
 }

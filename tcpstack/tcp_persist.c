@@ -15,6 +15,8 @@ bool tcp_persist_needed(const struct tcp_conn *c)
 
 	if (c->fin_sent || !left || c->quiesced || c->failed || tcp_flight(c) || !tcp_may_send(c))
 		return false;
+	if (tcp_nagle_corked(c))
+		return true;
 	return wnd < left && wnd < tcp_eff_mss(c) && (!wnd || wnd < c->max_wnd / 2);
 }
 
@@ -29,7 +31,7 @@ void tcp_persist_fire(struct tcp_conn *c, uint64_t now)
 		return;
 	}
 	c->probe_due = true;
-	if (c->backoff < UINT8_MAX)
+	if (c->backoff < UINT8_MAX && !tcp_nagle_corked(c))
 		c->backoff++;
 	tcp_timer_set(c, TCP_T_PERSIST, now + tcp_rto(c));
 }

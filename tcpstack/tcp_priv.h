@@ -189,6 +189,22 @@ void tcp_rst_in(struct tcp_conn *c);			 /* a valid RST came */
 void tcp_rst_out(struct tcp_conn *c, uint64_t now);	 /* emits the RST that is due */
 void tcp_give_up(struct tcp_conn *c, enum tcp_event ev); /* becomes CLOSED and tells why */
 
+/* tcp_nagle.c */
+bool tcp_nagle_holds(const struct tcp_conn *c, uint32_t len); /* len bytes, all that is left */
+bool tcp_nagle_corked(const struct tcp_conn *c); /* a cork alone holds back all that is left */
+void tcp_nagle_sent(struct tcp_conn *c, uint32_t seq, uint32_t len); /* new payload left */
+
+/* tcp_keepalive.c */
+void tcp_keep_pause(struct tcp_conn *c);		/* gives the timer back, if it has it */
+void tcp_keep_arm(struct tcp_conn *c, uint64_t now);	/* takes it, if nobody needs it */
+void tcp_keep_fire(struct tcp_conn *c, uint64_t now);	/* the timer ran out */
+void tcp_keep_output(struct tcp_conn *c, uint64_t now); /* emits the probe that is due */
+void tcp_keep_heard(struct tcp_conn *c, uint64_t now);	/* the client is there */
+
+/* tcp_urgent.c */
+void tcp_urgent_in(struct tcp_conn *c, const struct tcp_seg *seg);
+void tcp_urgent_mark(struct tcp_conn *c, struct tcp_emit *e); /* with urg_out: flag and pointer */
+
 /* tcp_time_wait.c */
 void tcp_time_wait(struct tcp_conn *c, uint64_t now); /* enters or restarts it */
 void tcp_time_wait_old(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now); /* old FIN? */
@@ -221,7 +237,8 @@ uint32_t tcp_window_seq(const struct tcp_conn *c);
 void tcp_ack_output(struct tcp_conn *c, uint64_t now);		  /* pure ACKs that are due */
 int tcp_ack_emit(struct tcp_conn *c, uint32_t seq, uint64_t now); /* one pure ACK now */
 void tcp_ack_note(struct tcp_conn *c, bool with_sack);		  /* an ACK left with a segment */
-bool tcp_ack_has_sack(const struct tcp_conn *c); /* the next ACK has SACK blocks to carry */
+void tcp_ack_idle(struct tcp_conn *c, uint64_t now); /* payload came; after silence: quick ACKs */
+bool tcp_ack_has_sack(const struct tcp_conn *c);     /* the next ACK has SACK blocks to carry */
 
 /* tcp_options.c: returns the number of option bytes, a multiple of 4. */
 unsigned int tcp_options_build(const struct tcp_conn *c, bool with_sack, uint64_t now,

@@ -114,6 +114,9 @@ void tcp_timer(struct tcp_conn *c, uint64_t now)
 	case TCP_T_TIME_WAIT:
 		tcp_give_up(c, TCP_E_CLOSED);
 		break;
+	case TCP_T_KEEPALIVE:
+		tcp_keep_fire(c, now);
+		break;
 	case TCP_T_SYN:
 		tcp_open_fire(c, now);
 		break;

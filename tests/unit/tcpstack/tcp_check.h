@@ -55,6 +55,7 @@ static inline const char *tcp_check(const struct tcp_conn *c)
 	RULE((c->timer == TCP_T_NONE) == (c->t_snd == TCP_NEVER));
 	RULE((c->timer == TCP_T_TIME_WAIT) == (c->state == TCP_S_TIME_WAIT));
 	RULE((c->timer == TCP_T_SYN) == tcp_opening(c));
+	RULE(c->timer != TCP_T_KEEPALIVE || (c->keepalive && !tcp_flight(c)));
 	RULE(!c->listener || c->state == TCP_S_SYN_RCVD);
 	if (tcp_opening(c)) {
 		RULE(c->snd_nxt == c->snd_una + 1 && c->want_nxt == c->snd_nxt);

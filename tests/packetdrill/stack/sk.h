@@ -147,6 +147,7 @@ struct sk_stack {
 	struct tcp_keys keys;	       /* secrets */
 	struct tcp_cfg cfg;	       /* tunables, copied to new sockets */
 	uint8_t opts;		       /* TCP_O_*, what openings bring */
+	uint8_t wscale;		       /* shift of our windows */
 	uint8_t ecn;		       /* enum sk_ecn */
 	uint8_t cookies;	       /* enum tcp_cookie_policy */
 	struct sk_setup set;	       /* copied to new sockets */

@@ -12,7 +12,6 @@
 #include "sk.h"
 #include "tcpstack/net_wire.h"
 
-#define WSCALE	 7
 #define K_TS_LAG 1000	     /* a kernel's clock is behind: the map has something to do */
 #define TS_START 0xfffff000u /* our timestamp at the start */
 
@@ -47,7 +46,7 @@ static uint8_t synack_options(const struct sk_sock *s, uint8_t *o)
 		o[n++] = 1;
 		o[n++] = NET_OPT_WSCALE;
 		o[n++] = 3;
-		o[n++] = WSCALE;
+		o[n++] = s->st->wscale;
 	}
 	return n;
 }
@@ -69,7 +68,7 @@ static void on_syn(struct sk_sock *s, const struct tcp_seg *seg)
 		.state = TCP_S_ESTABLISHED,
 		.is_v6 = !net_addr_is_v4(&s->flow.local),
 		.snd_wscale = seg->wscale,
-		.rcv_wscale = WSCALE,
+		.rcv_wscale = s->st->wscale,
 		.wscale_ok = seg->has_wscale,
 		.sack_ok = seg->sack_ok,
 		.ts_ok = seg->has_ts,

@@ -7,7 +7,6 @@
 
 #include "sk.h"
 
-#define WSCALE	   7	 /* of our windows */
 #define PORT_FIRST 32768 /* ephemeral */
 
 static struct tcp_offer offer(const struct sk_sock *s, bool active)
@@ -17,7 +16,7 @@ static struct tcp_offer offer(const struct sk_sock *s, bool active)
 	if (active && s->st->ecn == SK_ECN_ACCEPT)
 		opts &= (uint8_t)~TCP_O_ECN;
 	return (struct tcp_offer){
-		.room = s->ring, .mss = sk_path_mss(s), .opts = opts, .wscale = WSCALE};
+		.room = s->ring, .mss = sk_path_mss(s), .opts = opts, .wscale = s->st->wscale};
 }
 
 static struct tcp_conn *op_take(struct tcp_listener *core, const struct net_flow *f)

@@ -3,9 +3,10 @@
  * sk_so.c - the stack as packetdrill loads it (sk_abi.h).
  *
  * Flags, separated by commas: mtu=N of the device; iss=N, first sequence number of the first
- * connection that a kernel opens; takeover, every listener has it (TAGD_TAKEOVER); sack=0, ts=0 and
- * wscale=0, an option is not offered; ecn=0, 1 and 2, never, always, and when the client asks;
- * cookies=0, 1 and 2, never, when the backlog is full, and always.
+ * connection that a kernel opens; takeover, every listener has it (TAGD_TAKEOVER); wscale=N, shift
+ * of our windows, 7; nosack, nots and nowscale, options that are not offered; ecn=0, 1 and 2,
+ * never, always, and when the client asks; cookies=0, 1 and 2, never, when the backlog is full, and
+ * always.
  *
  * packetdrill asks the C library, not the stack, for TCP_INFO. Loaded by LD_PRELOAD as well, the
  * getsockopt() of this file answers for the descriptors of the stack. Otherwise those of
@@ -23,6 +24,7 @@
 /* Virtual time at the start, microseconds. Milliseconds wrap 32 bits five seconds later. */
 #define START	 (((400ull << 32) - 5000) * 1000)
 #define PATIENCE 3600000000ull /* how long nothing may be sent */
+#define WSCALE	 7	       /* of our windows */
 #define MAX_RUN	 64000	       /* payload of the longest packet */
 
 static struct sk_stack *preloaded; /* the stack that getsockopt() below knows */
@@ -343,12 +345,14 @@ static void set_flag(struct sk_stack *st, const char *name, const char *value)
 		st->iss = v;
 	else if (!strcmp(name, "takeover"))
 		st->set.takeover = v;
-	else if (!strcmp(name, "sack"))
-		set_offer(st, TCP_O_SACK, v);
-	else if (!strcmp(name, "ts"))
-		set_offer(st, TCP_O_TS, v);
+	else if (!strcmp(name, "nosack"))
+		set_offer(st, TCP_O_SACK, 0);
+	else if (!strcmp(name, "nots"))
+		set_offer(st, TCP_O_TS, 0);
+	else if (!strcmp(name, "nowscale"))
+		set_offer(st, TCP_O_WSCALE, 0);
 	else if (!strcmp(name, "wscale"))
-		set_offer(st, TCP_O_WSCALE, v);
+		st->wscale = (uint8_t)v;
 	else if (!strcmp(name, "ecn"))
 		set_offer(st, TCP_O_ECN, v), st->ecn = (uint8_t)v;
 	else if (!strcmp(name, "cookies"))
@@ -385,6 +389,7 @@ static struct sk_stack *new_stack(const char *flags)
 	st->iss = 0xfffff000u;
 	st->mtu = 1500;
 	st->opts = TCP_O_ALL;
+	st->wscale = WSCALE;
 	st->ecn = SK_ECN_ACCEPT;
 	st->cookies = TCP_COOKIE_FULL;
 	tcp_keys_init(&st->keys, seed);

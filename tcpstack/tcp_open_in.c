@@ -69,9 +69,11 @@ static bool repeated_syn(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t
 {
 	if (!same_syn(c, seg))
 		return false;
-	if (seg->flags & TCP_ACK && seg->ack == c->snd_nxt && !c->listener)
+	if (seg->flags & TCP_ACK && seg->ack == c->snd_nxt && !c->listener) {
+		if (!tcp_paws_old(c, seg, now))
+			tcp_ts_update(c, seg, now);
 		tcp_open_done(c, seg, now);
-	else if (tcp_challenge_may(c, now))
+	} else if (tcp_challenge_may(c, now))
 		c->syn_due = true;
 	return true;
 }

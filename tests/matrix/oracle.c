@@ -357,6 +357,7 @@ static struct outcome same_syn(const struct tcb *t, const struct tcp_seg *s)
 		o.reply = AN_ACK;
 		o.reply_seq = t->nxt;
 		o.reply_ack = t->rcv_nxt;
+		step_ts(t, s, &o);
 		return o;
 	}
 	o.reply = A_SYN_ACK;

@@ -42,6 +42,8 @@
 #include "tcpstack/net_build.h"
 #include "tcpstack/net_parse.h"
 #include "tcpstack/tcp.h"
+#include "tcpstack/tcp_estats.h"
+#include "tcpstack/tcp_trace.h"
 
 #define GW_MAX_WORKERS	16
 #define GW_MAX_PORTS	8
@@ -107,6 +109,8 @@ struct gw_cfg {
 	uint32_t log_level;    /* enum gw_log_level */
 	uint32_t workers;
 	uint32_t max_accelerated; /* connections of the whole gateway */
+	uint32_t box_entries;	  /* of a black box; 0: no boxes */
+	uint32_t boxes;		  /* black boxes of each worker */
 	uint32_t host_timeout_ms; /* a lost host's clients are reset after this */
 	char device[64];	  /* [fabric] device, empty: first */
 	uint8_t dev_port;
@@ -291,6 +295,10 @@ void gw_native_to_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *
 void gw_flows_reason(struct gw_worker *w, const struct net_flow *f, uint32_t host,
 		     enum ib_reason r);
 
+/** The flow was accelerated and carried so many payload bytes meanwhile, since born_us. */
+void gw_flows_carried(struct gw_worker *w, const struct net_flow *f, uint64_t tx_bytes,
+		      uint64_t rx_bytes, uint64_t born_us);
+
 /** The flow was reset while it was accelerated: nothing of it will be seen natively. */
 void gw_flows_end(struct gw_worker *w, const struct net_flow *f);
 
@@ -344,6 +352,22 @@ struct gw_conn_row {
 	uint64_t age_us;
 	uint32_t worker;
 };
+#define GW_EVENTS_MAX 1024u /* entries of a black box that `conn show` gives */
+
+/** Everything `conn show` adds to the row of an accelerated connection. */
+struct gw_conn_detail {
+	uint64_t now;			       /* time of the copy, microseconds */
+	uint8_t recovery;		       /* enum tcp_recovery_state */
+	uint8_t timer;			       /* enum tcp_timer_kind */
+	struct tcp_estats estats;	       /* counters */
+	uint64_t count;			       /* events ever recorded */
+	uint32_t n_ev;			       /* of them here, the newest */
+	struct tcp_trace_at ev[GW_EVENTS_MAX]; /* oldest first */
+};
+/** Copies the detail of a connection, on the worker. 0 or ENOENT. */
+int gw_accel_detail(struct gw_worker *w, uint32_t token, struct gw_conn_detail *d);
+/** Name of the state that an entry of kind OWNER holds: the gateway's part of the connection. */
+const char *gw_accel_state_name(uint8_t what);
 /** Walks accelerated connections of a worker, on the worker: *it = 0 at first; false at the end. */
 bool gw_accel_next(struct gw_worker *w, uint32_t *it, struct gw_conn_row *row);
 /** `conn decelerate` and `conn kill` of a flow or token, on the worker. 0 or ENOENT. */
@@ -354,6 +378,10 @@ struct gw_accel_mem {
 	uint32_t conns, conn_bytes;   /* connections and bytes of state each */
 	uint32_t chunks, chunks_used; /* payload chunks */
 	uint32_t held;		      /* frames held */
+	uint32_t boxes, boxes_used;   /* black boxes */
+	uint64_t box_bytes;	      /* memory of all of them */
+	uint64_t boxes_taken;	      /* taken from silent connections for new ones */
+	uint64_t boxes_refused;	      /* connections that got none */
 };
 void gw_accel_mem(const struct gw_worker *w, struct gw_accel_mem *mem);
 

@@ -118,6 +118,7 @@ struct gw_accel {
 	struct corr_accel *map; /* both accelerated maps */
 	struct tcp_cfg tcp;	/* the gateway's tunables, with this worker's pools */
 	struct tcp_boxes boxes; /* black boxes of the core; tcp.boxes when there are any */
+	void *box_mem;		/* their memory */
 	struct gw_conn *conns;	/* max_conns of them, touched when first used */
 	uint32_t *req_id;	/* hosts' names of the requests they came from, as conns[] */
 	uint32_t max_conns;

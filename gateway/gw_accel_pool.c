@@ -160,6 +160,21 @@ static int open_lines(struct gw_accel *a)
 	return 0;
 }
 
+/* Black boxes of the core. */
+static int open_boxes(struct gw_accel *a)
+{
+	const struct gw_cfg *cfg = a->w->gw->cfg;
+
+	if (!cfg->box_entries || !cfg->boxes)
+		return 0;
+	a->box_mem = calloc(1, tcp_boxes_size(cfg->boxes, cfg->box_entries));
+	if (!a->box_mem)
+		return ENOMEM;
+	tcp_boxes_init(&a->boxes, a->box_mem, cfg->boxes, cfg->box_entries);
+	a->tcp.boxes = &a->boxes;
+	return 0;
+}
+
 int gw_accel_pool_open(struct gw_accel *a)
 {
 	char name[32];
@@ -167,6 +182,8 @@ int gw_accel_pool_open(struct gw_accel *a)
 
 	if (!rc)
 		rc = open_lines(a);
+	if (!rc)
+		rc = open_boxes(a);
 	if (rc)
 		return rc;
 	snprintf(name, sizeof(name), "gw_slices_%u", a->w->index);
@@ -181,6 +198,7 @@ void gw_accel_pool_close(struct gw_accel *a)
 		ibv_dereg_mr(a->line_mr);
 	if (a->chunk_mr)
 		ibv_dereg_mr(a->chunk_mr);
+	free(a->box_mem);
 	free(a->peeks);
 	free(a->places);
 	free(a->line_mem);

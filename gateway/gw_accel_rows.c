@@ -46,6 +46,26 @@ bool gw_accel_next(struct gw_worker *w, uint32_t *it, struct gw_conn_row *row)
 	return true;
 }
 
+const char *gw_accel_state_name(uint8_t what)
+{
+	return gw_conn_state_name(what);
+}
+
+int gw_accel_detail(struct gw_worker *w, uint32_t token, struct gw_conn_detail *d)
+{
+	const struct gw_conn *c = w->accel ? corr_accel_by_token(w->accel->map, token) : NULL;
+
+	if (!c)
+		return ENOENT;
+	d->now = w->now_us;
+	d->recovery = c->tcp.recovery;
+	d->timer = c->tcp.timer;
+	tcp_estats_get(&c->tcp, w->now_us, &d->estats);
+	d->count = tcp_box_count(&c->tcp);
+	d->n_ev = tcp_box_read(&c->tcp, d->ev, GW_EVENTS_MAX);
+	return 0;
+}
+
 int gw_accel_handback(struct gw_worker *w, uint32_t token, enum ib_reason r)
 {
 	struct gw_conn *c = w->accel ? corr_accel_by_token(w->accel->map, token) : NULL;
@@ -78,4 +98,9 @@ void gw_accel_mem(const struct gw_worker *w, struct gw_accel_mem *mem)
 	mem->chunks = a->n_chunks;
 	mem->chunks_used = a->chunks_used;
 	mem->held = a->held + a->n_stray;
+	mem->boxes = a->boxes.n;
+	mem->boxes_used = a->boxes.used;
+	mem->box_bytes = tcp_boxes_size(a->boxes.n, a->boxes.entries);
+	mem->boxes_taken = a->boxes.taken;
+	mem->boxes_refused = a->boxes.refused;
 }

@@ -21,6 +21,7 @@ void gw_conn_set_state(struct gw_conn *c, enum gw_conn_state s)
 {
 	c->state = s;
 	c->timed = false;
+	tcp_trace_owner(&c->tcp, s, 0, 0, 0, c->link->worker->now_us);
 }
 
 void gw_conn_wait(struct gw_conn *c, uint32_t us)
@@ -128,6 +129,8 @@ void gw_conn_forget(struct gw_conn *c)
 	}
 	gw_fetch_drop(c);
 	uncount(c);
+	gw_flows_carried(a->w, &c->flow, tcp_bytes_out(&c->tcp), tcp_bytes_in(&c->tcp),
+			 c->born_ds * 100000ull);
 	gw_conn_set_state(c, GW_C_GONE);
 	if (!c->ops_out)
 		conn_free(a, c);

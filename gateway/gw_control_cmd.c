@@ -64,8 +64,10 @@ static json_t *matching(struct gw *gw, const json_t *req)
 
 static json_t *conn_show(struct gw *gw, const json_t *req)
 {
-	json_t *found = matching(gw, req);
+	json_t *found = matching(gw, req), *row;
+	size_t i;
 
+	json_array_foreach(found, i, row) gw_control_detail(gw, row);
 	if (json_array_size(found))
 		return json_pack("{s:o}", "connections", found);
 	json_decref(found);
@@ -275,15 +277,22 @@ static json_t *memory(struct gw *gw, const json_t *req)
 			links += gw->host[k].link[i].open;
 		json_array_append_new(
 			list,
-			json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-				  "worker", (json_int_t)i, "mbufs", (json_int_t)c.mbufs,
-				  "mbufs_used", (json_int_t)c.mbufs_used, "mbufs_posted",
-				  (json_int_t)c.posted, "connections", (json_int_t)c.accel.conns,
-				  "connection_bytes", (json_int_t)c.accel.conn_bytes, "chunks",
-				  (json_int_t)c.accel.chunks, "chunks_used",
-				  (json_int_t)c.accel.chunks_used, "frames_held",
-				  (json_int_t)c.accel.held, "native_flows", (json_int_t)c.flows,
-				  "queue_pairs", (json_int_t)(1 + 2 * links)));
+			json_pack(
+				"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+				"s:I, s:I, s:I}",
+				"worker", (json_int_t)i, "mbufs", (json_int_t)c.mbufs, "mbufs_used",
+				(json_int_t)c.mbufs_used, "mbufs_posted", (json_int_t)c.posted,
+				"connections", (json_int_t)c.accel.conns, "connection_bytes",
+				(json_int_t)c.accel.conn_bytes, "chunks",
+				(json_int_t)c.accel.chunks, "chunks_used",
+				(json_int_t)c.accel.chunks_used, "frames_held",
+				(json_int_t)c.accel.held, "native_flows", (json_int_t)c.flows,
+				"queue_pairs", (json_int_t)(1 + 2 * links), "boxes",
+				(json_int_t)c.accel.boxes, "boxes_used",
+				(json_int_t)c.accel.boxes_used, "box_bytes",
+				(json_int_t)c.accel.box_bytes, "boxes_taken",
+				(json_int_t)c.accel.boxes_taken, "boxes_refused",
+				(json_int_t)c.accel.boxes_refused));
 	}
 	return json_pack("{s:o}", "workers", list);
 }

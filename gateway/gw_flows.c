@@ -195,6 +195,21 @@ void gw_flows_reason(struct gw_worker *w, const struct net_flow *key, uint32_t h
 		w->flows->e[pos].reason = (uint8_t)r;
 }
 
+void gw_flows_carried(struct gw_worker *w, const struct net_flow *key, uint64_t tx_bytes,
+		      uint64_t rx_bytes, uint64_t born_us)
+{
+	int32_t pos = rte_hash_lookup(w->flows->hash, key);
+	struct flow *f;
+
+	if (pos < 0)
+		return;
+	f = &w->flows->e[pos];
+	f->tx_bytes += tx_bytes;
+	f->rx_bytes += rx_bytes;
+	f->last_ms = w->now_ms;
+	f->first_ms = RTE_MIN(f->first_ms, born_us / 1000);
+}
+
 void gw_flows_ended(struct gw_worker *w, const struct net_flow *key)
 {
 	int32_t pos = rte_hash_lookup(w->flows->hash, key);

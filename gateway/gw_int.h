@@ -220,6 +220,8 @@ int gw_control_open(struct gw_ctl *ctl);
 void gw_control_close(struct gw_ctl *ctl);
 /** Executes one request; a new object. */
 json_t *gw_control_cmd(struct gw *gw, const json_t *req);
+/** Adds to the row of an accelerated connection what `conn show` has more (gw_control_show.c). */
+void gw_control_detail(struct gw *gw, json_t *row);
 /** Rows of `conn list`, as a new array. */
 json_t *gw_control_conns(struct gw *gw);
 

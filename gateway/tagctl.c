@@ -91,12 +91,13 @@ static const struct tab_col service_cols[] = {
 };
 
 static const struct tab_col memory_cols[] = {
-	{"WORKER", "worker", TAB_NUMBER},     {"MBUFS", "mbufs", TAB_NUMBER},
-	{"USED", "mbufs_used", TAB_NUMBER},   {"POSTED", "mbufs_posted", TAB_NUMBER},
-	{"CONNS", "connections", TAB_NUMBER}, {"BYTES-EACH", "connection_bytes", TAB_NUMBER},
-	{"CHUNKS", "chunks", TAB_NUMBER},     {"CHUNKS-USED", "chunks_used", TAB_NUMBER},
-	{"HELD", "frames_held", TAB_NUMBER},  {"FLOWS", "native_flows", TAB_NUMBER},
-	{"QPS", "queue_pairs", TAB_NUMBER},   {NULL, NULL, TAB_TEXT},
+	{"WORKER", "worker", TAB_NUMBER},	  {"MBUFS", "mbufs", TAB_NUMBER},
+	{"USED", "mbufs_used", TAB_NUMBER},	  {"POSTED", "mbufs_posted", TAB_NUMBER},
+	{"CONNS", "connections", TAB_NUMBER},	  {"BYTES-EACH", "connection_bytes", TAB_NUMBER},
+	{"CHUNKS", "chunks", TAB_NUMBER},	  {"CHUNKS-USED", "chunks_used", TAB_NUMBER},
+	{"HELD", "frames_held", TAB_NUMBER},	  {"FLOWS", "native_flows", TAB_NUMBER},
+	{"QPS", "queue_pairs", TAB_NUMBER},	  {"BOXES", "boxes", TAB_NUMBER},
+	{"BOXES-USED", "boxes_used", TAB_NUMBER}, {NULL, NULL, TAB_TEXT},
 };
 
 static const struct command commands[] = {
@@ -223,7 +224,7 @@ static void print(const struct command *c, const json_t *reply)
 		size_t i;
 
 		json_array_foreach(json_object_get(reply, "connections"), i, row)
-			tab_pairs(stdout, row, "");
+			conn_print(stdout, row);
 	} else if (strcmp(c->words, "drops") == 0) {
 		tab_pairs(stdout, json_object_get(reply, "drops"), c->empty);
 	} else if (c->list) {

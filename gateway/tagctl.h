@@ -30,4 +30,7 @@ void tab_rows(FILE *out, const json_t *rows, const struct tab_col *cols, const c
 /** Prints an object as two columns, nested ones with a prefix; `empty` when there is nothing. */
 void tab_pairs(FILE *out, const json_t *obj, const char *empty);
 
+/** Prints everything about one connection, its black box behind the rest (tagctl_conn.c). */
+void conn_print(FILE *out, const json_t *row);
+
 #endif

@@ -59,7 +59,8 @@ void tcp_placed(struct tcp_conn *c, const struct tcp_rx_pos *pos, uint64_t now)
 	    tcp_lt(c->rcv_nxt, pos->rcv_nxt))
 		return;
 	tcp_trace_now(c, now);
-	tcp_trace(c, TCP_TR_PLACED, pos->n_ooo, 0, pos->rcv_nxt, advance);
+	if (advance || pos->n_ooo)
+		tcp_trace(c, TCP_TR_PLACED, pos->n_ooo, 0, pos->rcv_nxt, advance);
 	c->rcv_placed = pos->rcv_nxt;
 	placed_ooo(c, pos);
 	if (c->ack_on_place) {

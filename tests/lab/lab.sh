@@ -9,7 +9,7 @@
 # Tunables (environment): LAB_ACCELERATE=first-send|accept|off|min-bytes, LAB_MIN_BYTES=N, LAB_MAX=N
 # (connections the gateway may accelerate), LAB_HOST_TIMEOUT=SECONDS, LAB_WORKERS=N,
 # LAB_UD_LOSS=PERCENT, LAB_CC=CONGESTION-CONTROL of the kernels (the machine's default otherwise), LAB_TX_RING, LAB_RX_RING, LAB_SLOTS, LAB_FABRIC_MTU=BYTES,
-# LAB_ROUTED=1 (the client's machine is the router to other networks),
+# LAB_GATEWAY=LINE (more of the gateway section), LAB_ROUTED=1 (the client's machine is the router to other networks),
 # TAG_DAEMONS=build dir of the daemons.
 LAB=/run/tag/lab
 LAB_SOFTHCA=/run/tag/softhca
@@ -37,6 +37,7 @@ lab_gateway_conf() {
 		workers = ${LAB_WORKERS:-1}
 		max-accelerated = ${LAB_MAX:-4096}
 		host-timeout = ${LAB_HOST_TIMEOUT:-10}
+		${LAB_GATEWAY:-}
 
 		[port "lan0"]
 		device = net_af_packet0,iface=lan0,qdisc_bypass=1,framecnt=4096

@@ -81,6 +81,13 @@ void gw_flows_reason(struct gw_worker *w, const struct net_flow *f, uint32_t hos
 	B.reason = r;
 }
 
+void gw_flows_carried(struct gw_worker *w, const struct net_flow *f, uint64_t tx_bytes,
+		      uint64_t rx_bytes, uint64_t born_us)
+{
+	B.carried_tx += tx_bytes;
+	B.carried_rx += rx_bytes;
+}
+
 void gw_flows_end(struct gw_worker *w, const struct net_flow *f)
 {
 	B.ended++;
@@ -550,6 +557,8 @@ int b_group_close(void **state)
 static void config(struct gw_cfg *cfg)
 {
 	cfg->max_accelerated = 1000;
+	cfg->box_entries = 16;
+	cfg->boxes = 8;
 	cfg->n_port = 1;
 	cfg->port[0].mtu = 1500;
 	cfg->n_server = 1;
@@ -637,6 +646,7 @@ static void check_empty(void)
 	assert_int_equal(a->ops_out, 0);
 	assert_int_equal(a->reads_out, 0);
 	assert_int_equal(a->n_heap, 0);
+	assert_int_equal(a->boxes.used, 0);
 	assert_int_equal(corr_accel_count(a->map), 0);
 	assert_int_equal(atomic_load(&B.gw->accelerated), 0);
 	assert_int_equal(rte_mempool_in_use_count(a->slices), 0);

@@ -73,6 +73,8 @@ struct bench {
 	uint32_t events;       /* gw_event() calls */
 	enum ib_reason reason; /* of the last gw_flows_reason() */
 	uint32_t ended;	       /* gw_flows_end() calls */
+	uint64_t carried_tx;   /* bytes told to gw_flows_carried() */
+	uint64_t carried_rx;   /* the same, of the client */
 	bool wild;	       /* the test plays programs and clients; payload is not checked */
 	bool (*hop)(const struct rte_mbuf *m); /* false: the path does not take the frame */
 	bool no_route;			       /* the client's MAC is not known */

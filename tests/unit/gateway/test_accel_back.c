@@ -274,6 +274,38 @@ static void test_set_dead_host_alive(void **state)
 	assert_true(B.n_native > 0);
 }
 
+/* What `conn show` is made of, and what is left of it when the connection has been handed back. */
+static void test_detail(void **state)
+{
+	static struct gw_conn_detail d;
+	struct b_conn *k = b_conn_new(0);
+
+	b_take(k);
+	k->to_send = 100000;
+	assert_true(b_transfer(k, S));
+	b_client_send(k, 5000);
+	steps(50, 100);
+	assert_int_equal(gw_accel_detail(B.w, k->token ^ 1, &d), ENOENT);
+	assert_int_equal(gw_accel_detail(B.w, k->token, &d), 0);
+	assert_int_equal(d.estats.v[TCP_ES_HCThruOctetsAcked], 100000);
+	assert_int_equal(d.estats.v[TCP_ES_HCThruOctetsReceived], 5000);
+	assert_true(d.count > d.n_ev);
+	assert_int_equal(d.n_ev, B.gw->cfg->box_entries);
+	for (uint32_t i = 1; i < d.n_ev; i++)
+		assert_true(d.ev[i - 1].us <= d.ev[i].us);
+	assert_true(d.ev[d.n_ev - 1].us <= d.now);
+	assert_int_equal(gw_accel_handback(B.w, k->token, IB_R_COMMAND), 0);
+	b_wait(IB_MID_DISCONN);
+	assert_int_equal(gw_accel_detail(B.w, k->token, &d), 0);
+	assert_int_equal(d.ev[d.n_ev - 1].ev.kind, TCP_TR_OWNER);
+	assert_string_equal(gw_accel_state_name(d.ev[d.n_ev - 1].ev.what), "back");
+	b_ctl(IB_MID_BACK_ACK, k->token, 0, IB_R_NONE);
+	steps(2, 10);
+	assert_int_equal(gw_accel_detail(B.w, k->token, &d), ENOENT);
+	assert_int_equal(B.carried_tx, 100000);
+	assert_int_equal(B.carried_rx, 5000);
+}
+
 static void test_rows(void **state)
 {
 	struct b_conn *k = b_conn_new(0);
@@ -294,7 +326,8 @@ static void test_rows(void **state)
 	assert_false(gw_accel_next(B.w, &it, &row));
 	gw_accel_mem(B.w, &mem);
 	assert_int_equal(mem.conns, 1);
-	assert_true(mem.conn_bytes < 1024);
+	assert_int_equal(mem.conn_bytes, sizeof(struct gw_conn));
+	assert_int_equal(mem.boxes_used, 1);
 	assert_int_equal(mem.chunks_used, 0);
 	assert_int_equal(gw_accel_handback(B.w, k->token, IB_R_COMMAND), 0);
 	b_wait(IB_MID_DISCONN);
@@ -316,6 +349,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_wrong_line, b_open, b_close),
 		cmocka_unit_test_setup_teardown(test_host_lost, b_open, b_close),
 		cmocka_unit_test_setup_teardown(test_set_dead_host_alive, b_open, b_close),
+		cmocka_unit_test_setup_teardown(test_detail, b_open, b_close),
 		cmocka_unit_test_setup_teardown(test_rows, b_open, b_close),
 	};
 

@@ -170,6 +170,11 @@ static void native_connections_are_listed(void **state)
 	assert_int_equal(flows(&row), 1);
 	assert_string_equal(row.state, "closing");
 	assert_int_equal(row.reason, IB_R_GW_LIMIT);
+	/* What it carried while it was accelerated counts as well. */
+	gw_flows_carried(gw0, &row.flow, 5000, 7000, 0);
+	assert_int_equal(flows(&row), 1);
+	assert_int_equal(row.tx_bytes, 5200);
+	assert_int_equal(row.rx_bytes, 7100);
 	seen(TCP_FIN | TCP_ACK, false, 0);
 	seen(TCP_ACK, true, 0);
 	assert_int_equal(flows(&row), 1);

@@ -82,6 +82,24 @@ static bool in_order(uint32_t a, uint32_t b)
 	return b - a <= SPAN_MAX;
 }
 
+/* Out-of-order intervals lie in the ring, beyond a hole each: disjoint, and not touching. */
+static bool ooo_valid(const struct tcp_state_io *st)
+{
+	for (unsigned int i = 0; i < st->n_ooo; i++) {
+		uint32_t start = st->ooo[i].start - st->rcv_nxt;
+		uint32_t end = st->ooo[i].end - st->rcv_nxt;
+
+		if (!start || start >= end || end > st->rcv_room - st->rcv_nxt)
+			return false;
+		for (unsigned int k = 0; k < i; k++) {
+			if (start <= st->ooo[k].end - st->rcv_nxt &&
+			    st->ooo[k].start - st->rcv_nxt <= end)
+				return false;
+		}
+	}
+	return true;
+}
+
 static bool state_valid(const struct tcp_state_io *st)
 {
 	if (st->version != TCP_STATE_VERSION || st->mss < TCP_MSS_MIN || st->n_ooo > TCP_MAX_SACK)
@@ -96,14 +114,7 @@ static bool state_valid(const struct tcp_state_io *st)
 		return false;
 	if (!in_order(st->rcv_nxt, st->rcv_room) || !in_order(st->rcv_nxt, st->rcv_edge + 1))
 		return false;
-	for (unsigned int i = 0; i < st->n_ooo; i++) {
-		uint32_t start = st->ooo[i].start - st->rcv_nxt;
-		uint32_t end = st->ooo[i].end - st->rcv_nxt;
-
-		if (!start || start >= end || end > st->rcv_room - st->rcv_nxt)
-			return false;
-	}
-	return true;
+	return ooo_valid(st);
 }
 
 static void import_sender(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now)
@@ -125,7 +136,7 @@ static void import_sender(struct tcp_conn *c, const struct tcp_state_io *st, uin
 	c->alive_ms = tcp_ms(now);
 	c->srtt_us = st->srtt_us;
 	c->rttvar_us = st->srtt_us ? st->rttvar_us : 0;
-	c->ssthresh = st->ssthresh ? st->ssthresh : UINT32_MAX;
+	c->ssthresh = st->ssthresh ? tcp_max(st->ssthresh, 2u * st->mss) : UINT32_MAX;
 	c->cwnd = st->cwnd ? tcp_max(tcp_min(st->cwnd, TCP_CWND_MAX), st->mss) : tcp_cc_initial(c);
 }
 

@@ -5,31 +5,19 @@
  * acknowledged, nothing exceeds the client's window, and the promised window is kept.
  */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz_bytes.h"
 #include "tests/unit/tcpstack/tcp_check.h"
 #include "tests/unit/tcpstack/tcp_optparse.h"
 
-#define PROMISE(x)                                           \
-	do {                                                 \
-		if (!(x)) {                                  \
-			fprintf(stderr, "broken: %s\n", #x); \
-			abort();                             \
-		}                                            \
-	} while (0)
-
 #define STREAM (1u << 16) /* bytes each direction may have */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /** One connection and what its shell knows. */
 struct world {
 	struct tcp_conn c;	  /* first: ops get the world from it */
 	struct tcp_cfg cfg;	  /* of the connection */
-	const uint8_t *at;	  /* next byte of the input */
-	size_t left;		  /* bytes left */
+	struct bytes in;	  /* the input */
 	uint64_t now;		  /* microseconds */
 	uint32_t snd0, rcv0;	  /* sequence numbers of the first bytes */
 	uint8_t here[STREAM];	  /* payload that was answered to be ready */
@@ -48,14 +36,7 @@ struct world {
 /* The next n <= 4 bytes as a number. */
 static uint32_t take(struct world *w, unsigned int n)
 {
-	uint32_t v = 0;
-
-	for (; n > 0; n--) {
-		v = v << 8 | (w->left ? *w->at : 0);
-		w->at += w->left != 0;
-		w->left -= w->left != 0;
-	}
-	return v;
+	return bytes_take(&w->in, n);
 }
 
 static int on_want(struct tcp_conn *c, uint32_t seq, uint32_t len, bool retx)
@@ -157,16 +138,6 @@ static void setup(struct world *w)
 	PROMISE(tcp_import(&w->c, &w->cfg, &ops, &st, w->now) == 0);
 }
 
-/* A signed offset: mostly near, at times far. */
-static uint32_t near(struct world *w)
-{
-	uint32_t v = take(w, 2);
-
-	if (v >= 0xff00)
-		return take(w, 4);
-	return v < 0x8000 ? (v & 0x3fff) : -(v & 0x3ff);
-}
-
 static void segment(struct world *w)
 {
 	struct tcp_seg s = {.flags = (uint8_t)take(w, 1)};
@@ -178,16 +149,17 @@ static void segment(struct world *w)
 		s.flags = (s.flags & (TCP_FIN | TCP_PSH)) | TCP_ACK; /* mostly sane ones */
 	if ((s.flags & TCP_FIN) && take(w, 1) & 7)
 		s.flags &= (uint8_t)~TCP_FIN;
-	s.seq = c->rcv_nxt + (take(w, 1) & 1 ? 0 : near(w));
-	s.ack = (take(w, 1) & 1 ? c->snd_una : c->snd_nxt) + (take(w, 1) & 1 ? 0 : near(w));
+	s.seq = c->rcv_nxt + (take(w, 1) & 1 ? 0 : bytes_near(&w->in));
+	s.ack = (take(w, 1) & 1 ? c->snd_una : c->snd_nxt) +
+		(take(w, 1) & 1 ? 0 : bytes_near(&w->in));
 	s.len = take(w, 1) & 1 ? take(w, 2) % 3000 : 0;
 	s.wnd = (uint16_t)take(w, 2);
 	s.has_ts = c->ts_ok && take(w, 1) & 7;
-	s.tsval = c->ts_recent + (take(w, 1) & 3 ? take(w, 1) & 3 : near(w));
+	s.tsval = c->ts_recent + (take(w, 1) & 3 ? take(w, 1) & 3 : bytes_near(&w->in));
 	s.tsecr = tcp_tsval(c, w->now) - take(w, 1);
 	s.n_sack = take(w, 1) & 1 ? take(w, 1) % 5 : 0;
 	for (unsigned int i = 0; i < s.n_sack; i++) {
-		s.sack[i].start = c->snd_una + near(w);
+		s.sack[i].start = c->snd_una + bytes_near(&w->in);
 		s.sack[i].end = s.sack[i].start + take(w, 2) % 4000;
 	}
 	edge = s.ack + ((uint32_t)s.wnd << w->shift);
@@ -256,9 +228,19 @@ static void pass(struct world *w)
 	}
 }
 
+static void icmp(struct world *w)
+{
+	struct tcp_icmp_err e = {.kind = take(w, 1) % TCP_K_COUNT};
+
+	e.seq = w->c.snd_una + bytes_near(&w->in);
+	e.mtu = take(w, 2);
+	e.len = take(w, 1) & 1 ? take(w, 2) : 0;
+	tcp_icmp(&w->c, &e, w->now);
+}
+
 static void step(struct world *w)
 {
-	switch (take(w, 1) % 24) {
+	switch (take(w, 1) % 25) {
 	case 0:
 	case 1:
 	case 2:
@@ -304,6 +286,9 @@ static void step(struct world *w)
 		if (take(w, 1) % 64 == 1)
 			tcp_abort(&w->c, w->now);
 		break;
+	case 24:
+		icmp(w);
+		break;
 	default:
 		segment(w);
 		break;
@@ -316,10 +301,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *broken;
 
 	memset(&w, 0, sizeof(w));
-	w.at = data;
-	w.left = size;
+	w.in = (struct bytes){data, size};
 	setup(&w);
-	while (w.left) {
+	while (w.in.left) {
 		step(&w);
 		w.emitted = 0;
 		if (take(&w, 1) & 3)

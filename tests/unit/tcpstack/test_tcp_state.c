@@ -38,7 +38,19 @@ static void test_import_refuses(void **state)
 	REFUSE(t.st.n_ooo = 1; t.st.ooo[0] = ((struct tcp_range){TT_RCV, TT_RCV + 10}));
 	REFUSE(t.st.n_ooo = 1; t.st.ooo[0] = ((struct tcp_range){TT_RCV + 20, TT_RCV + 10}));
 	REFUSE(t.st.n_ooo = 1; t.st.ooo[0] = ((struct tcp_range){TT_RCV + 20, TT_RCV + 70000}));
+	/* overlapping, touching */
+	REFUSE(t.st.n_ooo = 2; t.st.ooo[0] = ((struct tcp_range){TT_RCV + 20, TT_RCV + 30});
+	       t.st.ooo[1] = ((struct tcp_range){TT_RCV + 25, TT_RCV + 40}));
+	REFUSE(t.st.n_ooo = 2; t.st.ooo[0] = ((struct tcp_range){TT_RCV + 20, TT_RCV + 30});
+	       t.st.ooo[1] = ((struct tcp_range){TT_RCV + 10, TT_RCV + 20}));
+	REFUSE(t.st.mss_max = TT_MSS - 1);
 #undef REFUSE
+	/* A window below two segments is none to start from (RFC 5681 section 3.1). */
+	tt_prepare(&t);
+	t.st.cwnd = t.st.ssthresh = 1;
+	tt_start(&t);
+	assert_int_equal(t.c.cwnd, TT_MSS);
+	assert_int_equal(t.c.ssthresh, 2 * TT_MSS);
 }
 
 /* Carrying on in another core changes nothing for the client. */

@@ -2,10 +2,11 @@
 /*
  * The core against the kernel's TCP, over a TUN device in a network namespace of its own.
  *
- * A child plays an ordinary client with ordinary sockets; the parent answers
- * its SYN by hand, imports the connection and is the shell. Segments are lost
- * in both directions by a seeded generator. Skipped where namespaces or TUN
- * cannot be had.
+ * A child plays an ordinary client with ordinary sockets; the parent is the
+ * shell. The connection is opened by hand and imported, or by the core: from a
+ * listener with half-open connections or cookies, actively, or by both ends at
+ * once. Segments are lost in both directions by a seeded generator. Skipped
+ * where namespaces or TUN cannot be had.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -26,7 +28,7 @@
 
 #include "tcpstack/net_build.h"
 #include "tcpstack/net_parse.h"
-#include "tcpstack/tcp.h"
+#include "tcpstack/tcp_open.h"
 
 #define RING   (256u << 10)
 #define MSS    1460
@@ -40,7 +42,10 @@ struct job {
 	uint32_t up;   /* bytes from it */
 	uint32_t loss; /* per 10000, each direction */
 	int end;       /* how the client ends, see below */
+	int open;      /* how it begins */
 };
+
+enum { OPEN_IMPORT, OPEN_LISTEN, OPEN_COOKIE, OPEN_CONNECT, OPEN_BOTH };
 
 enum { END_READ_EOF, END_FIN_FIRST, END_RST };
 
@@ -48,6 +53,8 @@ enum { END_READ_EOF, END_FIN_FIRST, END_RST };
 struct shell {
 	struct tcp_conn c;     /* first: ops get the shell from it */
 	struct tcp_cfg cfg;    /* defaults */
+	struct tcp_keys keys;  /* any */
+	struct tcp_listener l; /* gives this one connection */
 	const struct job *job; /* what goes on */
 	int tun;	       /* packets of the kernel */
 	struct net_flow flow;  /* from us to the client */
@@ -123,10 +130,88 @@ static void on_acked(struct tcp_conn *c, uint32_t una)
 
 static void on_event(struct tcp_conn *c, enum tcp_event ev)
 {
-	((struct shell *)c)->events[ev]++;
+	struct shell *s = (struct shell *)c;
+
+	s->events[ev]++;
+	if (ev != TCP_E_ESTABLISHED)
+		return;
+	s->isn = c->snd_una;
+	s->irs = c->rcv_nxt;
 }
 
 static const struct tcp_ops ops = {on_want, on_emit, on_acked, on_event};
+
+static struct tcp_conn *on_take(struct tcp_listener *l, const struct net_flow *f)
+{
+	struct shell *s = (struct shell *)((char *)l - offsetof(struct shell, l));
+
+	return s->job->open == OPEN_COOKIE && !l->cookie_period ? NULL : &s->c;
+}
+
+static const struct tcp_listen_ops listen_ops = {on_take};
+
+/* The core's own opening: what our end brings. */
+static void prepare_open(struct shell *s)
+{
+	uint8_t seed[64];
+
+	for (unsigned int i = 0; i < sizeof(seed); i++)
+		seed[i] = (uint8_t)(s->rng >> (i % 8 * 8)) ^ (uint8_t)i;
+	tcp_keys_init(&s->keys, seed);
+	s->cfg.keys = &s->keys;
+	s->l = (struct tcp_listener){
+		.cfg = &s->cfg,
+		.ops = &ops,
+		.lop = &listen_ops,
+		.offer = {RING, MSS, TCP_O_ALL, TCP_WSCALE_AUTO},
+		.backlog = 1,
+		.cookies = TCP_COOKIE_FULL,
+	};
+}
+
+static void start_connect(struct shell *s)
+{
+	if (tcp_connect(&s->c, &s->cfg, &ops, &s->l.offer, &s->flow, now_us()))
+		abort();
+	s->live = true;
+	tcp_output(&s->c, now_us());
+}
+
+/* What a segment brought: judged, and placed. */
+static void place(struct shell *s, const uint8_t *frame, const struct net_pkt *p,
+		  const struct tcp_rx *rx)
+{
+	struct tcp_rx_pos pos;
+
+	for (uint32_t i = 0; i < rx->len; i++)
+		s->bad |= frame[p->payload_off + rx->skip + i] != pattern(rx->seq - s->irs + i);
+	if (!rx->len && !rx->fin)
+		return;
+	tcp_rx_get(&s->c, &pos);
+	tcp_placed(&s->c, &pos, now_us());
+	tcp_room(&s->c, pos.rcv_nxt + RING, now_us());
+}
+
+/* A segment that finds no connection. Returns true when it has one now and is to be given to it. */
+static bool on_stray(struct shell *s, const uint8_t *frame, const struct net_pkt *p,
+		     const struct tcp_seg *seg)
+{
+	struct tcp_listen_res res;
+
+	s->flow = (struct net_flow){
+		.local = p->dst, .remote = p->src, .lport = p->dport, .rport = p->sport};
+	if (s->job->open == OPEN_BOTH) {
+		start_connect(s);
+		return true;
+	}
+	tcp_listen_input(&s->l, &s->flow, seg, NULL, now_us(), &res);
+	if (res.has_reply)
+		send_one(s, &res.reply, 0, 0);
+	s->live = res.conn != NULL;
+	if (s->live)
+		place(s, frame, p, &res.rx);
+	return false;
+}
 
 /* Answers a SYN: MSS, SACK, timestamps, window scale 7. */
 static void on_syn(struct shell *s, const struct net_pkt *p, const struct tcp_seg *seg)
@@ -183,19 +268,12 @@ static int on_established(struct shell *s, const struct tcp_seg *seg, uint8_t ws
 static void on_segment(struct shell *s, const uint8_t *frame, const struct net_pkt *p,
 		       const struct tcp_seg *seg)
 {
-	struct tcp_rx_pos pos;
 	struct tcp_rx rx;
 
 	if (lose(s))
 		return;
 	tcp_input(&s->c, seg, now_us(), &rx);
-	for (uint32_t i = 0; i < rx.len; i++)
-		s->bad |= frame[p->payload_off + rx.skip + i] != pattern(rx.seq - s->irs + i);
-	if (!rx.len && !rx.fin)
-		return;
-	tcp_rx_get(&s->c, &pos);
-	tcp_placed(&s->c, &pos, now_us());
-	tcp_room(&s->c, pos.rcv_nxt + RING, now_us());
+	place(s, frame, p, &rx);
 }
 
 static void on_packet(struct shell *s, uint8_t *frame, uint32_t len)
@@ -208,6 +286,8 @@ static void on_packet(struct shell *s, uint8_t *frame, uint32_t len)
 	frame[12] = 8;
 	if (net_parse(frame, len, NET_F_CSUM_L4 | NET_F_CSUM_IP, &p) != NET_PERR_OK ||
 	    p.proto != IPPROTO_TCP || net_parse_tcp(frame, &p, &seg) != NET_PERR_OK)
+		return;
+	if (s->job->open != OPEN_IMPORT && !s->live && !on_stray(s, frame, &p, &seg))
 		return;
 	if (seg.flags & TCP_SYN && !s->live) {
 		wscale = seg.wscale;
@@ -224,6 +304,8 @@ static void on_packet(struct shell *s, uint8_t *frame, uint32_t len)
 /* What the server program would do. */
 static void program(struct shell *s)
 {
+	if (s->c.state == TCP_S_SYN_SENT || s->c.state == TCP_S_SYN_RCVD)
+		return;
 	if (s->down_left) {
 		tcp_produced(&s->c, s->down_left, now_us());
 		s->down_left = 0;
@@ -301,17 +383,48 @@ static int client_write(int fd, uint32_t n)
 	return 0;
 }
 
-/* The client. Returns its exit status. */
-static int client(const struct job *j)
+/* The client's end of the opening; ready: told when it listens. -1: it failed. */
+static int client_open(const struct job *j, int ready)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(PORT)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1, conn;
+
+	if (j->open == OPEN_CONNECT) {
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+		if (bind(fd, (struct sockaddr *)&to, sizeof(to)) || listen(fd, 1) ||
+		    write(ready, "", 1) != 1)
+			return -1;
+		conn = accept(fd, NULL, NULL);
+		close(fd);
+		return conn;
+	}
+	to.sin_addr.s_addr = htonl(0x0a630002);
+	return connect(fd, (struct sockaddr *)&to, sizeof(to)) ? -1 : fd;
+}
+
+/* True when the kernel agreed to every option. */
+static bool all_options(int fd)
+{
+	const unsigned int all =
+		TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK | TCPI_OPT_WSCALE | TCPI_OPT_ECN;
+	struct tcp_info ti;
+	socklen_t n = sizeof(ti);
+
+	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &n) && (ti.tcpi_options & all) == all;
+}
+
+/* The client. Returns its exit status. */
+static int client(const struct job *j, int ready)
+{
 	struct linger hard = {.l_onoff = 1};
-	int fd = socket(AF_INET, SOCK_STREAM, 0), rc;
+	int fd = client_open(j, ready), rc;
 	uint8_t byte;
 
-	to.sin_addr.s_addr = htonl(0x0a630002);
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to)))
+	if (fd < 0)
 		return 1;
+	/* A SYN that was lost, or that met another, is sent again without asking for ECN. */
+	if (j->open != OPEN_IMPORT && j->open != OPEN_BOTH && !j->loss && !all_options(fd))
+		return 7;
 	if (j->end == END_RST) {
 		rc = client_read(fd, j->down / 2, false) & 0;
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
@@ -359,6 +472,15 @@ static int make_tun(void)
 	return fd;
 }
 
+/* Clients of this namespace ask for ECN. */
+static void ask_for_ecn(void)
+{
+	FILE *f = fopen("/proc/sys/net/ipv4/tcp_ecn", "w");
+
+	if (!f || fputs("1", f) < 0 || fclose(f))
+		abort();
+}
+
 /* Runs one job. Returns true when everything was as it must be. */
 static bool run(int tun, const struct job *j, uint64_t seed)
 {
@@ -367,13 +489,28 @@ static bool run(int tun, const struct job *j, uint64_t seed)
 	uint64_t start = now_us();
 	bool ended, ok;
 	int status = 0;
+	int ready[2];
+	uint8_t byte;
 	pid_t pid;
 
 	tcp_cfg_default(&s.cfg);
+	prepare_open(&s);
 	s.down_left = j->down;
+	if (pipe(ready))
+		return false;
 	pid = fork();
 	if (!pid)
-		_exit(client(j));
+		_exit(client(j, ready[1]));
+	if (j->open == OPEN_CONNECT) {
+		net_addr_v4(&s.flow.local, "\x0a\x63\x00\x02");
+		net_addr_v4(&s.flow.remote, "\x0a\x63\x00\x01");
+		s.flow.lport = htons(20000);
+		s.flow.rport = htons(PORT);
+		if (read(ready[0], &byte, 1) == 1)
+			start_connect(&s);
+	}
+	close(ready[0]);
+	close(ready[1]);
 	ended = serve(&s);
 	if (!ended)
 		kill(pid, SIGKILL);
@@ -403,22 +540,30 @@ static bool run(int tun, const struct job *j, uint64_t seed)
 int main(void)
 {
 	static const struct job jobs[] = {
-		{"download", 8 << 20, 100, 0, END_READ_EOF},
-		{"upload", 100, 8 << 20, 0, END_FIN_FIRST},
-		{"both ways", 2 << 20, 2 << 20, 0, END_FIN_FIRST},
-		{"nothing", 0, 0, 0, END_READ_EOF},
-		{"download, 1 % loss", 2 << 20, 100, 100, END_READ_EOF},
-		{"download, 5 % loss", 500000, 100, 500, END_READ_EOF},
-		{"upload, 1 % loss", 100, 2 << 20, 100, END_FIN_FIRST},
-		{"upload, 5 % loss", 100, 500000, 500, END_FIN_FIRST},
-		{"both ways, 3 % loss", 300000, 300000, 300, END_FIN_FIRST},
-		{"client resets", 4 << 20, 0, 0, END_RST},
+		{"download", 8 << 20, 100, 0, END_READ_EOF, OPEN_IMPORT},
+		{"upload", 100, 8 << 20, 0, END_FIN_FIRST, OPEN_IMPORT},
+		{"both ways", 2 << 20, 2 << 20, 0, END_FIN_FIRST, OPEN_IMPORT},
+		{"nothing", 0, 0, 0, END_READ_EOF, OPEN_IMPORT},
+		{"download, 1 % loss", 2 << 20, 100, 100, END_READ_EOF, OPEN_IMPORT},
+		{"download, 5 % loss", 500000, 100, 500, END_READ_EOF, OPEN_IMPORT},
+		{"upload, 1 % loss", 100, 2 << 20, 100, END_FIN_FIRST, OPEN_IMPORT},
+		{"upload, 5 % loss", 100, 500000, 500, END_FIN_FIRST, OPEN_IMPORT},
+		{"both ways, 3 % loss", 300000, 300000, 300, END_FIN_FIRST, OPEN_IMPORT},
+		{"client resets", 4 << 20, 0, 0, END_RST, OPEN_IMPORT},
+		{"listener", 2 << 20, 1 << 20, 0, END_FIN_FIRST, OPEN_LISTEN},
+		{"listener, 3 % loss", 200000, 200000, 300, END_FIN_FIRST, OPEN_LISTEN},
+		{"cookie", 2 << 20, 1 << 20, 0, END_FIN_FIRST, OPEN_COOKIE},
+		{"connect", 2 << 20, 1 << 20, 0, END_FIN_FIRST, OPEN_CONNECT},
+		{"connect, 3 % loss", 200000, 200000, 300, END_FIN_FIRST, OPEN_CONNECT},
+		{"both connect", 2 << 20, 1 << 20, 0, END_FIN_FIRST, OPEN_BOTH},
 	};
 	const char *env = getenv("TCP_SEED");
 	uint64_t seed = env ? strtoull(env, NULL, 0) : (uint64_t)time(NULL);
 	int tun = make_tun();
 	bool ok = true;
 
+	if (tun >= 0)
+		ask_for_ecn();
 	if (tun < 0) {
 		printf("no namespace or TUN device here: skipped\n");
 		return 77;

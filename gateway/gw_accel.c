@@ -36,10 +36,13 @@
 #include <rte_random.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "gateway/gw_accel.h"
+#include "tcpstack/tcp_open.h"
 
-#define FEED 4 /* starved connections that one completion wakes */
+#define FEED		 4    /* starved connections that one completion wakes */
+#define CHALLENGES_PER_S 1000 /* challenge ACKs of one worker, in the mean */
 
 void gw_accel_dirty(struct gw_conn *c)
 {
@@ -141,6 +144,7 @@ uint32_t gw_accel_run(struct gw_worker *w)
 	if (a->failed)
 		fail_links(a);
 	flush_links(a);
+	w->stats.challenges_refused = a->challenges.refused;
 	return n;
 }
 
@@ -169,8 +173,14 @@ int gw_accel_open(struct gw_worker *w)
 
 	if (!a)
 		return ENOMEM;
+	if (getrandom(a->challenges.key, TCP_KEY_LEN, 0) != TCP_KEY_LEN) {
+		free(a);
+		return EAGAIN;
+	}
 	a->w = w;
 	a->tcp = w->gw->tcp;
+	a->tcp.challenges = &a->challenges;
+	a->challenges.per_s = CHALLENGES_PER_S;
 	a->max_conns = max < 1 ? 1 : max > GW_MAX_CONNS ? GW_MAX_CONNS : max;
 	TAILQ_INIT(&a->dirty);
 	TAILQ_INIT(&a->starved);

@@ -115,8 +115,9 @@ TAILQ_HEAD(gw_conn_list, gw_conn);
 /** Everything of acceleration in one worker. */
 struct gw_accel {
 	struct gw_worker *w;
-	struct corr_accel *map; /* both accelerated maps */
-	struct tcp_cfg tcp;	/* the gateway's tunables, with this worker's pools */
+	struct corr_accel *map;		  /* both accelerated maps */
+	struct tcp_cfg tcp;		  /* the gateway's tunables, with this worker's pools */
+	struct tcp_challenges challenges; /* shared by all connections, see tcp.challenges */
 	struct tcp_boxes boxes; /* black boxes of the core; tcp.boxes when there are any */
 	void *box_mem;		/* their memory */
 	struct gw_conn *conns;	/* max_conns of them, touched when first used */

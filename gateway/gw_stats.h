@@ -50,6 +50,7 @@
 	_(tcp_bytes_out, "payload bytes sent to clients, retransmissions not counted")   \
 	_(tcp_bytes_in, "payload bytes accepted from clients")                           \
 	_(tcp_retransmits, "TCP segments sent again")                                    \
+	_(challenges_refused, "challenge ACKs kept back by the limit of the worker")     \
 	_(polls, "turns of the worker loops")                                            \
 	_(sleeps, "turns that ended in a sleep")
 

@@ -143,6 +143,37 @@ static void send_segment(struct b_conn *k)
 		rte_pktmbuf_free(m);
 }
 
+/* Blind resets on many connections: together they get no more challenge ACKs than the limit. */
+static void test_challenges(void **state)
+{
+	uint64_t before, refused, answered;
+
+	for (uint16_t i = 0; i < 8; i++) {
+		b_take(b_conn_new(i));
+		b_step(100000);
+	}
+	B.w->accel->challenges.per_s = 4;
+	before = B.w->stats.tcp_segments_out;
+	refused = B.w->stats.challenges_refused;
+	b_step(1100000); /* another second, another number */
+	for (unsigned int i = 0; i < 40; i++) {
+		struct b_conn *k = B.conn[i % B.n_conn];
+		struct tcp_emit e = {.flags = TCP_RST, .mss = 1460, .optlen = 0};
+		struct net_pkt p;
+		struct rte_mbuf *m;
+
+		e.seq = b_gw(k)->tcp.rcv_nxt + 100;
+		m = b_frame(k, &e);
+		b_parse(m, &p);
+		if (!gw_accel_rx(B.w, &B.gw->port[0], m, &p))
+			rte_pktmbuf_free(m);
+		b_step(10);
+	}
+	answered = B.w->stats.tcp_segments_out - before;
+	assert_in_range(answered, 2, 6);
+	assert_int_equal(B.w->stats.challenges_refused - refused, 40 - answered);
+}
+
 static void test_random(void **state)
 {
 	struct gw_conn_row row;
@@ -186,6 +217,7 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_challenges, b_open, b_close),
 		cmocka_unit_test_setup_teardown(test_random, b_open, b_close),
 	};
 

@@ -27,11 +27,6 @@ static json_t *error(const char *fmt, ...)
 	return json_pack("{s:s}", "error", text);
 }
 
-static json_t *conn_list(struct gw *gw, const json_t *req)
-{
-	return json_pack("{s:o}", "connections", gw_control_conns(gw));
-}
-
 /* Rows that a request names: by token, by client, or by client and server. */
 static json_t *matching(struct gw *gw, const json_t *req)
 {
@@ -312,7 +307,7 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"conn list", conn_list},
+	{"conn list", gw_control_list},
 	{"conn show", conn_show},
 	{"conn kill", conn_kill},
 	{"conn decelerate", conn_decelerate},

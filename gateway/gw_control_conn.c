@@ -9,24 +9,19 @@
 
 #include "gateway/gw_int.h"
 
-#define ROWS 64 /* rows fetched in one call */
-
-/** A piece of a worker's connections. */
-struct rows_call {
-	uint32_t it;		      /* where to go on */
-	bool accelerated;	      /* which table */
-	uint32_t n;		      /* rows filled */
-	struct gw_conn_row row[ROWS]; /* the rows */
-};
-
 static void on_rows(struct gw_worker *w, void *arg)
 {
-	struct rows_call *c = arg;
+	struct gw_rows *c = arg;
 
 	c->n = 0;
-	while (c->n < ROWS && (c->accelerated ? gw_accel_next(w, &c->it, &c->row[c->n])
-					      : gw_flows_next(w, &c->it, &c->row[c->n])))
+	while (c->n < GW_ROWS && (c->accelerated ? gw_accel_next(w, &c->it, &c->row[c->n])
+						 : gw_flows_next(w, &c->it, &c->row[c->n])))
 		c->n++;
+}
+
+void gw_rows_fetch(struct gw_worker *w, struct gw_rows *c)
+{
+	gw_call(w, on_rows, c);
 }
 
 /* "10.77.0.2:40000" or "[fd77::2]:40000". */
@@ -39,8 +34,7 @@ static void endpoint(char buf[NET_ADDRSTR + 10], const struct net_addr *a, uint1
 		 ntohs(port_be));
 }
 
-/* A row as DESIGN section 6 wants it. */
-static json_t *row_json(const struct gw *gw, const struct gw_conn_row *r)
+json_t *gw_control_row(const struct gw *gw, const struct gw_conn_row *r)
 {
 	const struct gw_host *h = r->host < gw->cfg->n_server ? &gw->host[r->host] : NULL;
 	char client[NET_ADDRSTR + 10], server[NET_ADDRSTR + 10], gid[INET6_ADDRSTRLEN];
@@ -115,16 +109,16 @@ static void add_row(json_t *list, json_t *seen, json_t *o, bool accelerated)
 static void add_rows(struct gw *gw, struct gw_worker *w, bool accelerated, json_t *list,
 		     json_t *seen)
 {
-	struct rows_call *c = calloc(1, sizeof(*c));
+	struct gw_rows *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return;
 	c->accelerated = accelerated;
 	do {
-		gw_call(w, on_rows, c);
+		gw_rows_fetch(w, c);
 		for (uint32_t i = 0; i < c->n; i++)
-			add_row(list, seen, row_json(gw, &c->row[i]), accelerated);
-	} while (c->n == ROWS);
+			add_row(list, seen, gw_control_row(gw, &c->row[i]), accelerated);
+	} while (c->n == GW_ROWS);
 	free(c);
 }
 

@@ -222,8 +222,24 @@ void gw_control_close(struct gw_ctl *ctl);
 json_t *gw_control_cmd(struct gw *gw, const json_t *req);
 /** Adds to the row of an accelerated connection what `conn show` has more (gw_control_show.c). */
 void gw_control_detail(struct gw *gw, json_t *row);
-/** Rows of `conn list`, as a new array. */
+/** All connections, a flow once, as a new array of rows. */
 json_t *gw_control_conns(struct gw *gw);
+/** A row as people and `conn list` get it. */
+json_t *gw_control_row(const struct gw *gw, const struct gw_conn_row *r);
+/** A page of `conn list`: see gw_control_list.c. */
+json_t *gw_control_list(struct gw *gw, const json_t *req);
+
+#define GW_ROWS 64 /* rows fetched in one call of a worker */
+
+/** A piece of a worker's connections. */
+struct gw_rows {
+	uint32_t it;			 /* where to go on */
+	bool accelerated;		 /* which table */
+	uint32_t n;			 /* rows filled; fewer than GW_ROWS at the end */
+	struct gw_conn_row row[GW_ROWS]; /* the rows */
+};
+/** Fetches the next piece of a worker's table. */
+void gw_rows_fetch(struct gw_worker *w, struct gw_rows *c);
 
 /* --- gw_sum.c --- */
 /** Adds up the counters of all workers. */

@@ -5,26 +5,28 @@
  *
  * Exit status: 0 good, 1 the daemon refused, 2 wrong usage, 3 no daemon to talk to.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "gateway/tagctl.h"
 
 #define DEFAULT_SOCKET "/run/tag/tagd.sock"
-#define TIMEOUT_S      10
 
 enum {
 	EXIT_REFUSED = 1,
 	EXIT_USAGE = 2,
 	EXIT_NO_DAEMON = 3,
+};
+
+/** What options say. */
+struct settings {
+	const char *path;     /* control socket */
+	bool json;	      /* print documents */
+	unsigned int watch_s; /* again after so many seconds, 0: once */
 };
 
 /** A command of tagctl. */
@@ -101,7 +103,8 @@ static const struct tab_col memory_cols[] = {
 };
 
 static const struct command commands[] = {
-	{"conn list", 0, 0, "", "connections", conn_cols, "no TCP connections", "all connections"},
+	{"conn list", 0, 16, "[KEY=VALUE...]", "connections", conn_cols, "no TCP connections",
+	 "connections, all or some"},
 	{"conn show", 1, 2, "CONN", "connections", conn_cols, "", "one connection, every field"},
 	{"conn decelerate", 1, 2, "CONN", NULL, NULL, "", "hand it back to its server's kernel"},
 	{"conn kill", 1, 2, "CONN", NULL, NULL, "", "reset it at both ends"},
@@ -127,14 +130,16 @@ static const struct command commands[] = {
 
 static void usage(FILE *out)
 {
-	fprintf(out, "usage: tagctl [--json] [--socket PATH] COMMAND\n\n");
+	fprintf(out, "usage: tagctl [--json] [--socket PATH] [--watch[=SECONDS]] COMMAND\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++) {
 		char text[64];
 
 		snprintf(text, sizeof(text), "%s %s", commands[i].words, commands[i].args);
 		fprintf(out, "  %-22s %s\n", text, commands[i].help);
 	}
-	fprintf(out, "\nLIMIT is bytes=N, packets=N or seconds=N.\n");
+	fprintf(out,
+		"\nKEY is client, server, host, mode, state, reason, older or bytes; sort or limit.\n");
+	fprintf(out, "LIMIT is bytes=N, packets=N or seconds=N.\n");
 	fprintf(out, "CONN is a token, or CLIENT:PORT, or CLIENT:PORT SERVER:PORT.\n");
 }
 
@@ -160,58 +165,6 @@ static const struct command *find_command(int argc, char **argv, int *used)
 		}
 	}
 	return NULL;
-}
-
-/* Connects; -1 with a message. */
-static int connect_daemon(const char *path)
-{
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	struct timeval tv = {.tv_sec = TIMEOUT_S};
-	int fd;
-
-	if (strlen(path) >= sizeof(sa.sun_path)) {
-		fprintf(stderr, "tagctl: %s: the path is too long\n", path);
-		return -1;
-	}
-	strcpy(sa.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0) {
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-		return fd;
-	}
-	fprintf(stderr, "tagctl: no tagd answers at %s: %s%s\n", path, strerror(errno),
-		errno == EACCES ? " (try as root)"
-		: errno == ENOENT || errno == ECONNREFUSED
-			? " (is it running? --socket names another)"
-			: "");
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
-/* Sends the request and reads the answer; NULL with a message. */
-static json_t *ask(int fd, const json_t *req)
-{
-	char *text = json_dumps(req, JSON_COMPACT);
-	json_t *reply = NULL;
-	FILE *f = fdopen(fd, "r+");
-	char *line = NULL;
-	size_t room = 0;
-	ssize_t n;
-
-	if (!f || !text) {
-		free(text);
-		return NULL;
-	}
-	if (dprintf(fd, "%s\n", text) > 0 && (n = getline(&line, &room, f)) > 0)
-		reply = json_loadb(line, (size_t)n, 0, NULL);
-	if (!reply)
-		fprintf(stderr, "tagctl: tagd closed the connection or did not answer in %d s\n",
-			TIMEOUT_S);
-	free(text);
-	free(line);
-	fclose(f);
-	return reply;
 }
 
 /* Prints an answer as tables. */
@@ -268,69 +221,109 @@ static bool put_capture(json_t *req, char **args, int n)
 	return true;
 }
 
-static int run(const struct command *c, char **args, int n_args, const char *path, bool json)
+/* What a command's arguments add to its request; false, with a message: they make no sense. */
+static bool put_args(const struct command *c, json_t *req, struct conn_view *view, char **args,
+		     int n)
 {
-	json_t *req = json_pack("{s:s}", "cmd", c->words), *reply;
-	int fd = connect_daemon(path), rc = 0;
-	const char *why;
+	if (strcmp(c->words, "conn list") == 0)
+		return conn_list_args(view, req, args, n);
+	if (strncmp(c->words, "capture", 7) == 0)
+		return put_capture(req, args, n);
+	if (n > 0)
+		json_object_set_new(req, "conn", json_string(args[0]));
+	if (n > 1)
+		json_object_set_new(req, "server", json_string(args[1]));
+	return true;
+}
 
-	if (fd < 0) {
-		json_decref(req);
-		return EXIT_NO_DAEMON;
-	}
-	if (strncmp(c->words, "capture", 7) == 0) {
-		if (!put_capture(req, args, n_args)) {
-			json_decref(req);
-			close(fd);
-			return EXIT_USAGE;
-		}
-	} else {
-		if (n_args > 0)
-			json_object_set_new(req, "conn", json_string(args[0]));
-		if (n_args > 1)
-			json_object_set_new(req, "server", json_string(args[1]));
-	}
-	reply = ask(fd, req);
-	json_decref(req);
-	if (!reply)
-		return EXIT_NO_DAEMON;
-	why = json_string_value(json_object_get(reply, "error"));
+/* Prints an answer, or says what was wrong. */
+static int show(const struct command *c, const struct conn_view *view, json_t *reply, bool json)
+{
+	const char *why = json_string_value(json_object_get(reply, "error"));
+
 	if (why) {
 		fprintf(stderr, "tagctl: %s\n", why);
-		rc = EXIT_REFUSED;
-	} else if (json) {
+		return EXIT_REFUSED;
+	}
+	if (strcmp(c->words, "conn list") == 0 && conn_list_view(view, reply))
+		return EXIT_USAGE;
+	if (json) {
 		json_dumpf(reply, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else {
 		print(c, reply);
 	}
+	return 0;
+}
+
+/* Asks and shows, once. */
+static int once(const struct command *c, const struct conn_view *view, json_t *req,
+		const char *path, bool json)
+{
+	FILE *daemon = daemon_open(path);
+	json_t *reply;
+	int rc;
+
+	if (!daemon)
+		return EXIT_NO_DAEMON;
+	reply = strcmp(c->words, "conn list") == 0 ? conn_list_fetch(daemon, req)
+						   : daemon_ask(daemon, req);
+	fclose(daemon);
+	if (!reply)
+		return EXIT_NO_DAEMON;
+	rc = show(c, view, reply, json);
 	json_decref(reply);
+	return rc;
+}
+
+static int run(const struct command *c, char **args, int n_args, const struct settings *set)
+{
+	json_t *req = json_pack("{s:s}", "cmd", c->words);
+	struct conn_view view;
+	int rc = EXIT_USAGE;
+
+	if (put_args(c, req, &view, args, n_args)) {
+		rc = once(c, &view, req, set->path, set->json);
+		while (set->watch_s && rc == 0) {
+			fflush(stdout);
+			sleep(set->watch_s);
+			/* A terminal is wiped; whoever reads a pipe gets one answer after the
+			 * other. */
+			fputs(isatty(STDOUT_FILENO) ? "\033[H\033[2J" : "\n", stdout);
+			rc = once(c, &view, req, set->path, set->json);
+		}
+	}
+	json_decref(req);
 	return rc;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},
-		{"socket", required_argument, NULL, 's'},
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},
-		{NULL, 0, NULL, 0},
+		{"json", no_argument, NULL, 'j'},	 {"socket", required_argument, NULL, 's'},
+		{"watch", optional_argument, NULL, 'w'}, {"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},	 {NULL, 0, NULL, 0},
 	};
-	const char *path = getenv("TAGD_SOCKET");
+	struct settings set = {.path = getenv("TAGD_SOCKET")};
 	const struct command *c;
-	bool json = false;
 	int opt, used, left;
 
-	path = path && *path ? path : DEFAULT_SOCKET;
-	while ((opt = getopt_long(argc, argv, "js:hV", options, NULL)) != -1) {
+	if (!set.path || !*set.path)
+		set.path = DEFAULT_SOCKET;
+	while ((opt = getopt_long(argc, argv, "js:w::hV", options, NULL)) != -1) {
 		switch (opt) {
 		case 'j':
-			json = true;
+			set.json = true;
 			break;
 		case 's':
-			path = optarg;
+			set.path = optarg;
 			break;
+		case 'w':
+			set.watch_s = optarg ? (unsigned int)atoi(optarg) : 1;
+			if (set.watch_s >= 1 && set.watch_s <= 86400)
+				break;
+			fprintf(stderr, "tagctl: --watch takes 1 to 86400 seconds\n");
+			return EXIT_USAGE;
 		case 'h':
 			usage(stdout);
 			return 0;
@@ -354,5 +347,5 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return EXIT_USAGE;
 	}
-	return run(c, argv + optind + used, left, path, json);
+	return run(c, argv + optind + used, left, &set);
 }

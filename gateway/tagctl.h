@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tagctl.h - how tagctl prints documents as tables.
+ * tagctl.h - what the files of tagctl share: the conversation with the daemon, lists of
+ * connections, and tables.
  */
 #ifndef GATEWAY_TAGCTL_H
 #define GATEWAY_TAGCTL_H
@@ -8,6 +9,24 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
+
+/** Connects; NULL with a message. The caller closes it. */
+FILE *daemon_open(const char *path);
+/** Sends a request and returns the answer, the caller's; NULL with a message. */
+json_t *daemon_ask(FILE *daemon, const json_t *req);
+
+/** What is shown of a list of connections. */
+struct conn_view {
+	const char *sort; /* member to sort by, NULL: as they come */
+	long limit;	  /* rows, more than 0 */
+};
+
+/** Arguments of `conn list` into the request and the view. False, with a message: nonsense. */
+bool conn_list_args(struct conn_view *view, json_t *req, char **args, int n);
+/** Asks for all pages; one document with all rows, or one with an error, or NULL with a message. */
+json_t *conn_list_fetch(FILE *daemon, json_t *req);
+/** Sorts and cuts the rows. 0, or an errno with a message. */
+int conn_list_view(const struct conn_view *view, json_t *reply);
 
 /** How a value is written. */
 enum tab_form {

@@ -18,12 +18,15 @@ ROW = {"client": "10.77.0.2:40000", "server": "10.77.0.11:80", "host": "s1", "mo
 
 
 class Daemon:
-    """Answers one request with `reply` (bytes: as they are) and keeps the request."""
+    """Answers a request with `reply` (bytes: as they are), or as many as replies in a list, and keeps the
+    last request."""
 
     def __init__(self, reply):
         self.dir = tempfile.TemporaryDirectory()
         self.path = os.path.join(self.dir.name, "sock")
-        self.reply = reply if isinstance(reply, bytes) else json.dumps(reply).encode() + b"\n"
+        replies = reply if isinstance(reply, list) else [reply]
+        self.replies = [r if isinstance(r, bytes) else json.dumps(r).encode() + b"\n" for r in replies]
+        self.requests = []
         self.request = None
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
@@ -33,13 +36,15 @@ class Daemon:
 
     def serve(self):
         conn, _ = self.listener.accept()
+        self.listener.close()
         with conn, conn.makefile("rb") as f:
-            self.request = json.loads(f.readline())
-            conn.sendall(self.reply)
+            for reply in self.replies:
+                self.request = json.loads(f.readline())
+                self.requests.append(self.request)
+                conn.sendall(reply)
 
     def close(self):
         self.thread.join()
-        self.listener.close()
         self.dir.cleanup()
 
 
@@ -66,6 +71,43 @@ class TagctlTest(unittest.TestCase):
         for name in ("CLIENT", "SERVER", "MODE", "AGE"):
             self.assertIn(name, head)
         self.assertEqual(head.index("MODE"), row.index("accelerated"))
+
+    def test_pages_are_put_together(self):
+        """Native rows of one connection are added up; those of an accelerated one do not count."""
+        native = dict(ROW, client="10.77.0.2:5", mode="native", tx_bytes=10, rx_bytes=1)
+        pages = [{"connections": [ROW], "next": "1.0.64"}, {"connections": [native], "next": "1.1.0"},
+                 {"connections": [native, dict(ROW, mode="native", tx_bytes=99)]}]
+        result, daemon = self.ask(pages, "--json", "conn", "list")
+        self.assertEqual([r.get("from") for r in daemon.requests], [None, "1.0.64", "1.1.0"])
+        rows = json.loads(result.stdout)["connections"]
+        self.assertEqual([(r["client"], r["tx_bytes"]) for r in rows], [("10.77.0.2:40000", 268435456), ("10.77.0.2:5", 20)])
+
+    def test_filters_sort_and_limit(self):
+        rows = [dict(ROW, client=f"10.77.0.2:{i}", tx_bytes=i % 7) for i in range(1, 20)]
+        result, daemon = self.ask({"connections": rows}, "--json", "conn", "list", "client=10.0.0.0/8", "mode=native",
+                                  "sort=tx_bytes", "limit=5")
+        self.assertEqual(daemon.request["filter"], {"client": "10.0.0.0/8", "mode": "native"})
+        self.assertEqual([r["tx_bytes"] for r in json.loads(result.stdout)["connections"]], [6, 6, 5, 5, 5])
+        result, _ = self.ask({"connections": rows}, "--json", "conn", "list", "sort=client", "limit=2")
+        self.assertEqual([r["client"] for r in json.loads(result.stdout)["connections"]], ["10.77.0.2:1", "10.77.0.2:10"])
+
+    def test_wrong_filters_are_status_2(self):
+        for args in (("mode",), ("=x",), ("client=",), ("limit=0",), ("limit=many",)):
+            result = tagctl("conn", "list", *args)
+            self.assertEqual(result.returncode, 2, args)
+            self.assertIn(args[0].split("=")[-1] or args[0], result.stderr)
+        result, _ = self.ask({"connections": [ROW]}, "conn", "list", "sort=beauty")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("beauty", result.stderr)
+
+    def test_watch_asks_again(self):
+        """One answer after the other until the daemon is gone."""
+        daemon = Daemon({"polls": 1})
+        result = tagctl("--socket", daemon.path, "--watch=1", "stats")
+        daemon.close()
+        self.assertEqual(result.stdout.count("polls"), 1)
+        self.assertEqual(result.returncode, 3)
+        self.assertEqual(tagctl("--watch=never", "stats").returncode, 2)
 
     def test_json_is_the_document(self):
         result, _ = self.ask({"connections": [ROW]}, "--json", "conn", "list")

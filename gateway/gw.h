@@ -105,6 +105,7 @@ struct gw_cfg {
 	char eal[256];	       /* extra EAL arguments */
 	char cpus[64];	       /* CPUs of the workers ("2,3-5"); empty: any */
 	uint32_t mbufs;	       /* frame buffers of each worker */
+	uint32_t tx_records;   /* transmission records of each worker */
 	uint32_t memory_mb;    /* of DPDK without huge pages; 0: as much as needed */
 	uint32_t log_level;    /* enum gw_log_level */
 	uint32_t workers;
@@ -381,6 +382,9 @@ struct gw_accel_mem {
 	uint32_t boxes, boxes_used;   /* black boxes */
 	uint64_t box_bytes;	      /* memory of all of them */
 	uint64_t boxes_taken;	      /* taken from silent connections for new ones */
+	uint32_t recs, recs_used;     /* transmission records of the core */
+	uint32_t recs_peak;	      /* the most ever in use */
+	uint64_t recs_short;	      /* times there was none for something */
 	uint64_t boxes_refused;	      /* connections that got none */
 };
 void gw_accel_mem(const struct gw_worker *w, struct gw_accel_mem *mem);

@@ -118,6 +118,8 @@ struct gw_accel {
 	struct corr_accel *map;		  /* both accelerated maps */
 	struct tcp_cfg tcp;		  /* the gateway's tunables, with this worker's pools */
 	struct tcp_challenges challenges; /* shared by all connections, see tcp.challenges */
+	struct tcp_pool recs;		  /* transmission records of the core; tcp.pool */
+	struct tcp_txrec *rec_mem;	  /* their memory */
 	struct tcp_boxes boxes; /* black boxes of the core; tcp.boxes when there are any */
 	void *box_mem;		/* their memory */
 	struct gw_conn *conns;	/* max_conns of them, touched when first used */

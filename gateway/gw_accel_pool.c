@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * gw_accel_pool.c - registered buffers of one worker: payload chunks, and lines under way.
+ * gw_accel_pool.c - pools of one worker: registered payload chunks and lines under way, and
+ * the core's transmission records.
  *
  * A chunk is one contiguous buffer. Its cache holds one reference, and each slice of it in a frame
  * another one (struct rte_mbuf_ext_shared_info), so a chunk may leave the cache while
@@ -175,6 +176,19 @@ static int open_boxes(struct gw_accel *a)
 	return 0;
 }
 
+/* Transmission records of the core; one connection may have a quarter of them. */
+static int open_records(struct gw_accel *a)
+{
+	uint32_t n = a->w->gw->cfg->tx_records;
+
+	a->rec_mem = calloc(n, sizeof(*a->rec_mem));
+	if (!a->rec_mem)
+		return ENOMEM;
+	tcp_pool_init(&a->recs, a->rec_mem, n, n / 4);
+	a->tcp.pool = &a->recs;
+	return 0;
+}
+
 int gw_accel_pool_open(struct gw_accel *a)
 {
 	char name[32];
@@ -184,6 +198,8 @@ int gw_accel_pool_open(struct gw_accel *a)
 		rc = open_lines(a);
 	if (!rc)
 		rc = open_boxes(a);
+	if (!rc)
+		rc = open_records(a);
 	if (rc)
 		return rc;
 	snprintf(name, sizeof(name), "gw_slices_%u", a->w->index);
@@ -202,6 +218,7 @@ void gw_accel_pool_close(struct gw_accel *a)
 	free(a->peeks);
 	free(a->places);
 	free(a->line_mem);
+	free(a->rec_mem);
 	free(a->chunks);
 	rte_free(a->chunk_mem);
 }

@@ -97,6 +97,10 @@ void gw_accel_mem(const struct gw_worker *w, struct gw_accel_mem *mem)
 	mem->conns = a->n_conns;
 	mem->chunks = a->n_chunks;
 	mem->chunks_used = a->chunks_used;
+	mem->recs = a->recs.n_total;
+	mem->recs_used = a->recs.n_total - a->recs.n_free;
+	mem->recs_peak = a->recs.n_total - a->recs.min_free;
+	mem->recs_short = a->recs.coalesced + a->recs.blurred + a->recs.waits;
 	mem->held = a->held + a->n_stray;
 	mem->boxes = a->boxes.n;
 	mem->boxes_used = a->boxes.used;

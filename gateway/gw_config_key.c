@@ -80,6 +80,8 @@ static const struct key keys[] = {
 	  "metrics for Prometheus at ADDRESS:PORT or /PATH; empty: none"),
 	G(GATEWAY, "eal", STR, eal, 0, 256, "", "more arguments for DPDK's EAL"),
 	G(GATEWAY, "mbufs", U32, mbufs, 2048, 1048576, "8192", "frame buffers of each worker"),
+	G(GATEWAY, "tx-records", U32, tx_records, 64, 16777216, "32768",
+	  "transmission records of each worker, 32 bytes each"),
 	G(GATEWAY, "memory", U32, memory_mb, 0, 1048576, "0",
 	  "MB of DPDK memory without huge pages; 0: as needed"),
 	G(GATEWAY, "log-level", LOG_LEVEL, log_level, 0, 0, "notice",

@@ -274,7 +274,7 @@ static json_t *memory(struct gw *gw, const json_t *req)
 			list,
 			json_pack(
 				"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-				"s:I, s:I, s:I}",
+				"s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 				"worker", (json_int_t)i, "mbufs", (json_int_t)c.mbufs, "mbufs_used",
 				(json_int_t)c.mbufs_used, "mbufs_posted", (json_int_t)c.posted,
 				"connections", (json_int_t)c.accel.conns, "connection_bytes",
@@ -287,7 +287,11 @@ static json_t *memory(struct gw *gw, const json_t *req)
 				(json_int_t)c.accel.boxes_used, "box_bytes",
 				(json_int_t)c.accel.box_bytes, "boxes_taken",
 				(json_int_t)c.accel.boxes_taken, "boxes_refused",
-				(json_int_t)c.accel.boxes_refused));
+				(json_int_t)c.accel.boxes_refused, "tx_records",
+				(json_int_t)c.accel.recs, "tx_records_used",
+				(json_int_t)c.accel.recs_used, "tx_records_peak",
+				(json_int_t)c.accel.recs_peak, "tx_records_short",
+				(json_int_t)c.accel.recs_short));
 	}
 	return json_pack("{s:o}", "workers", list);
 }

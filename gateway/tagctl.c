@@ -93,13 +93,22 @@ static const struct tab_col service_cols[] = {
 };
 
 static const struct tab_col memory_cols[] = {
-	{"WORKER", "worker", TAB_NUMBER},	  {"MBUFS", "mbufs", TAB_NUMBER},
-	{"USED", "mbufs_used", TAB_NUMBER},	  {"POSTED", "mbufs_posted", TAB_NUMBER},
-	{"CONNS", "connections", TAB_NUMBER},	  {"BYTES-EACH", "connection_bytes", TAB_NUMBER},
-	{"CHUNKS", "chunks", TAB_NUMBER},	  {"CHUNKS-USED", "chunks_used", TAB_NUMBER},
-	{"HELD", "frames_held", TAB_NUMBER},	  {"FLOWS", "native_flows", TAB_NUMBER},
-	{"QPS", "queue_pairs", TAB_NUMBER},	  {"BOXES", "boxes", TAB_NUMBER},
-	{"BOXES-USED", "boxes_used", TAB_NUMBER}, {NULL, NULL, TAB_TEXT},
+	{"WORKER", "worker", TAB_NUMBER},
+	{"MBUFS", "mbufs", TAB_NUMBER},
+	{"USED", "mbufs_used", TAB_NUMBER},
+	{"POSTED", "mbufs_posted", TAB_NUMBER},
+	{"CONNS", "connections", TAB_NUMBER},
+	{"BYTES-EACH", "connection_bytes", TAB_NUMBER},
+	{"CHUNKS", "chunks", TAB_NUMBER},
+	{"CHUNKS-USED", "chunks_used", TAB_NUMBER},
+	{"HELD", "frames_held", TAB_NUMBER},
+	{"FLOWS", "native_flows", TAB_NUMBER},
+	{"QPS", "queue_pairs", TAB_NUMBER},
+	{"BOXES", "boxes", TAB_NUMBER},
+	{"BOXES-USED", "boxes_used", TAB_NUMBER},
+	{"RECORDS", "tx_records", TAB_NUMBER},
+	{"RECORDS-USED", "tx_records_used", TAB_NUMBER},
+	{NULL, NULL, TAB_TEXT},
 };
 
 static const struct command commands[] = {

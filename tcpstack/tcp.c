@@ -67,6 +67,7 @@ void tcp_set_state(struct tcp_conn *c, enum tcp_state s)
 	}
 	if (s != TCP_S_CLOSED)
 		return;
+	tcp_rec_release(c);
 	tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
 	c->t_ack = TCP_NEVER;
 	c->ack_now = false;
@@ -100,6 +101,24 @@ static bool ooo_valid(const struct tcp_state_io *st)
 	return true;
 }
 
+/* SACKed runs: ascending, with un-SACKed payload before each. */
+static bool sacked_valid(const struct tcp_state_io *st)
+{
+	uint32_t low = 0;
+
+	if (st->n_sacked > TCP_STATE_SACKS || (st->n_sacked && !st->sack_ok))
+		return false;
+	for (unsigned int i = 0; i < st->n_sacked; i++) {
+		uint32_t start = st->sacked[i].start - st->snd_una;
+		uint32_t end = st->sacked[i].end - st->snd_una;
+
+		if (start <= low || start >= end || end > st->snd_nxt - st->snd_una)
+			return false;
+		low = end;
+	}
+	return true;
+}
+
 static bool state_valid(const struct tcp_state_io *st)
 {
 	if (st->version != TCP_STATE_VERSION || st->mss < TCP_MSS_MIN || st->n_ooo > TCP_MAX_SACK)
@@ -114,7 +133,7 @@ static bool state_valid(const struct tcp_state_io *st)
 		return false;
 	if (!in_order(st->rcv_nxt, st->rcv_room) || !in_order(st->rcv_nxt, st->rcv_edge + 1))
 		return false;
-	return ooo_valid(st);
+	return ooo_valid(st) && sacked_valid(st);
 }
 
 static void import_sender(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now)
@@ -129,7 +148,11 @@ static void import_sender(struct tcp_conn *c, const struct tcp_state_io *st, uin
 	c->want_nxt = st->snd_nxt;
 	c->snd_sml = st->snd_una;
 	c->rx_start = c->rx_end = st->snd_una;
-	c->lost_edge = c->high_rxt = c->recover = st->snd_una;
+	c->recover = st->snd_una - 1;
+	c->rtt_seq = st->snd_nxt;
+	c->rack_fack = st->snd_una;
+	c->min_rtt_us = st->srtt_us;
+	c->min_rtt_ms = tcp_ms(now);
 	c->reo_mult = 1;
 	c->stats.limit_since_ms = tcp_ms(now);
 	c->sent_ms = tcp_ms(now);
@@ -138,6 +161,31 @@ static void import_sender(struct tcp_conn *c, const struct tcp_state_io *st, uin
 	c->rttvar_us = st->srtt_us ? st->rttvar_us : 0;
 	c->ssthresh = st->ssthresh ? tcp_max(st->ssthresh, 2u * st->mss) : UINT32_MAX;
 	c->cwnd = st->cwnd ? tcp_max(tcp_min(st->cwnd, TCP_CWND_MAX), st->mss) : tcp_cc_initial(c);
+}
+
+/* Records of what is in flight, as if it had left now. */
+static int import_flight(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now)
+{
+	struct tcp_txrec *r, *rest;
+
+	if (st->snd_una == st->snd_nxt)
+		return 0;
+	if (!tcp_rec_room(c, now))
+		return ENOBUFS;
+	tcp_rec_sent(c, st->snd_una, st->snd_nxt, now);
+	c->rec->flags = TCP_REC_RETX; /* when it really left is not known */
+	rest = c->rec;
+	for (unsigned int i = 0; i < st->n_sacked; i++) {
+		r = tcp_rec_split(c, rest, st->sacked[i].start);
+		if (!r)
+			break; /* SACK marks are a help, not a need */
+		rest = tcp_lt(st->sacked[i].end, r->end) ? tcp_rec_split(c, r, st->sacked[i].end)
+							 : r;
+		if (!rest)
+			break;
+		tcp_rec_set(c, r, TCP_REC_SACKED);
+	}
+	return 0;
 }
 
 static void import_receiver(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now)
@@ -172,6 +220,7 @@ static void resume_loss(struct tcp_conn *c, uint64_t now)
 	tcp_recovery_loss(c, now);
 	c->ssthresh = ssthresh;
 	c->undo_ok = false;
+	c->frto = TCP_FRTO_OFF;
 }
 
 void tcp_init(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_ops *ops)
@@ -203,7 +252,7 @@ void tcp_start(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now)
 		tcp_trace(c, TCP_TR_START, c->state, 0, c->snd_nxt, c->rcv_nxt);
 	if (st->resume_loss && tcp_flight(c))
 		resume_loss(c, now);
-	tcp_timer_rearm(c, now);
+	tcp_timer_restart(c, now);
 }
 
 void tcp_set_cfg(struct tcp_conn *c, const struct tcp_cfg *cfg)
@@ -218,6 +267,8 @@ int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_o
 	tcp_init(c, cfg, ops);
 	if (!state_valid(st))
 		return EINVAL;
+	if (import_flight(c, st, now))
+		return ENOBUFS;
 	tcp_start(c, st, now);
 	return 0;
 }
@@ -234,6 +285,7 @@ uint64_t tcp_bytes_in(const struct tcp_conn *c)
 
 void tcp_release(struct tcp_conn *c)
 {
+	tcp_rec_release(c);
 	tcp_box_detach(c);
 }
 
@@ -270,6 +322,7 @@ void tcp_export(const struct tcp_conn *c, struct tcp_state_io *st, uint64_t now)
 		.n_ooo = c->n_ooo_placed,
 	};
 	memcpy(st->ooo, c->ooo_placed, sizeof(st->ooo));
+	st->n_sacked = (uint8_t)tcp_sack_get(c, st->sacked, TCP_STATE_SACKS);
 	/* A FIN that is not placed yet has not happened for a successor. */
 	if (c->state == TCP_S_CLOSE_WAIT && !c->fin_placed)
 		st->state = TCP_S_ESTABLISHED;

@@ -267,6 +267,7 @@ struct tcp_cfg {
 	uint32_t keep_idle_ms;	  /* silence before the first keepalive; 7200000 */
 	uint32_t keep_intvl_ms;	  /* between keepalives; 75000 */
 	uint8_t keep_count;	  /* unanswered keepalives that end a connection; 9 */
+	struct tcp_pool *pool;	  /* transmission records; by the owner, of the same thread */
 	bool rfc1337;		  /* a RST does not end TIME-WAIT; false */
 	bool nagle;		  /* connections start with Nagle on (tcp_nagle.c); false */
 	struct tcp_challenges *challenges; /* limit shared by many connections, NULL: none */
@@ -274,8 +275,10 @@ struct tcp_cfg {
 	const struct tcp_keys *keys; /* needed to open connections (tcp_open.h), NULL */
 };
 
-/** Fills *cfg with the defaults named above. */
+/** Fills *cfg with the defaults named above. The owner adds the pool. */
 void tcp_cfg_default(struct tcp_cfg *cfg);
+
+#define TCP_STATE_SACKS 8 /* SACKed runs that an exported state carries; more are forgotten */
 
 /** Everything needed to carry a connection on: the takeover and hand-back state. */
 struct tcp_state_io {
@@ -308,15 +311,18 @@ struct tcp_state_io {
 	uint32_t srtt_us;     /* 0: not measured */
 	uint32_t rttvar_us;   /* 0 with srtt_us 0 */
 	uint8_t n_ooo;	      /* out-of-order intervals already placed */
+	uint8_t n_sacked;     /* of [snd_una, snd_nxt): runs the client has SACKed */
 	struct tcp_range ooo[TCP_MAX_SACK];
+	struct tcp_range sacked[TCP_STATE_SACKS]; /* ascending, beyond snd_una, not touching */
 };
-#define TCP_STATE_VERSION 1
+#define TCP_STATE_VERSION 2
 
 #include "tcpstack/tcp_conn.h" /* struct tcp_conn and struct tcp_stats, for embedding */
 
 /**
- * Starts *c from an imported state. cfg and ops must outlive it. Returns 0, or EINVAL when
- * the state contradicts itself (then *c is CLOSED).
+ * Starts *c from an imported state. cfg and ops must outlive it. Returns 0, EINVAL when the state
+ * contradicts itself, or ENOBUFS when the pool has no record for what is in flight (then *c is
+ * CLOSED). A connection holds records of the pool until it is CLOSED or released.
  */
 int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_ops *ops,
 	       const struct tcp_state_io *st, uint64_t now);

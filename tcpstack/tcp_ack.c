@@ -47,8 +47,10 @@ void tcp_expect_late(struct tcp_conn *c, uint64_t until)
 {
 	c->t_late = until;
 	/* ACKs of what was in flight may come late as well. */
-	if (c->timer == TCP_T_RTO || c->timer == TCP_T_TLP)
+	if (c->timer == TCP_T_RTO || c->timer == TCP_T_TLP) {
+		c->rto_us = (uint32_t)until;
 		tcp_timer_set(c, TCP_T_RTO, until + tcp_rto(c));
+	}
 }
 
 void tcp_placed(struct tcp_conn *c, const struct tcp_rx_pos *pos, uint64_t now)

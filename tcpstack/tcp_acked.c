@@ -5,112 +5,137 @@
  *
  * Here an ACK is turned into the few numbers the other mechanisms work with:
  * bytes acknowledged, bytes delivered (acknowledged or SACKed for the first
- * time), and whether it is a duplicate.
+ * time), round-trip times, and whether it is a duplicate (struct tcp_ack).
  */
 #include "tcpstack/tcp_priv.h"
 
-/* snd_una moves to ack. */
-static void advance_una(struct tcp_conn *c, uint32_t ack, uint64_t now)
+/* Notes the RTT of something that was sent once; the longest and the shortest of an ACK matter. */
+static void note_rtt(struct tcp_conn *c, const struct tcp_txrec *r, struct tcp_ack *a)
 {
+	uint32_t us = (uint32_t)a->now - r->xmit_us;
+
+	if (us < a->rtt_min_us)
+		a->rtt_min_us = us;
+	if (a->rtt_us == TCP_NO_RTT && !tcp_lt(r->start, c->rtt_seq))
+		a->rtt_us = us;
+}
+
+void tcp_delivered(struct tcp_conn *c, const struct tcp_txrec *r, uint32_t end, struct tcp_ack *a)
+{
+	a->delivered += end - r->start;
+	tcp_rack_delivered(c, r, end, a);
+	if (r->flags & TCP_REC_RETX) {
+		a->retx = true;
+		return;
+	}
+	note_rtt(c, r, a);
+	if (c->recovery == TCP_R_LOSS && tcp_leq(end, c->recover))
+		a->orig = true;
+}
+
+/* Everything below the ACK number has been delivered. */
+static void cumulative(struct tcp_conn *c, struct tcp_ack *a)
+{
+	uint32_t ack = a->seg->ack;
+	const struct tcp_txrec *r;
+
+	TCP_FOREACH_REC(r, c)
+	{
+		if (!tcp_lt(r->start, ack))
+			break;
+		if (!(r->flags & TCP_REC_SACKED))
+			tcp_delivered(c, r, tcp_lt(ack, r->end) ? ack : r->end, a);
+	}
+	tcp_rec_trim(c, ack);
+	if (tcp_sack_reneged(c))
+		tcp_sack_clear(c);
+}
+
+/* snd_una moves to the ACK number. */
+static void advance_una(struct tcp_conn *c, struct tcp_ack *a)
+{
+	uint32_t ack = a->seg->ack;
 	bool fin = c->fin_sent && ack == c->snd_nxt;
 
+	cumulative(c, a);
 	c->snd_una = ack;
-	c->backoff = 0;
-	c->alive_ms = tcp_ms(now);
+	c->rto_us = (uint32_t)a->now;
+	c->alive_ms = tcp_ms(a->now);
 	c->tlp_due = false;
-	tcp_sack_trim(c);
 	tcp_payload_trim(c);
-	tcp_pmtu_acked(c, now);
-	c->una_retx = false;
-	if (tcp_lt(ack, c->high_rxt))
-		tcp_recovery_mark(c, ack); /* holes are retransmitted in ascending order */
+	tcp_pmtu_acked(c, a->now);
 	c->ops->acked(c, fin ? c->snd_avail : ack);
 	if (fin)
-		tcp_fin_acked(c, now);
-}
-
-/* Duplicate ACKs of a client without SACK that an advance by `acked` has used up. */
-static void deflate(struct tcp_conn *c, uint32_t acked)
-{
-	uint32_t segs = (acked + tcp_eff_mss(c) - 1) / tcp_eff_mss(c);
-
-	if (c->sack_ok || c->recovery == TCP_R_OPEN || segs > c->dup_acks)
-		c->dup_acks = 0;
-	else
-		c->dup_acks -= (uint8_t)(segs - 1);
-}
-
-/* Bytes the ACK reported as delivered that were not known to be so. */
-static uint32_t delivered_by(const struct tcp_conn *c, uint32_t acked, bool dup,
-			     uint32_t sacked_before)
-{
-	uint32_t after;
-
-	if (!c->sack_ok && dup)
-		return tcp_eff_mss(c);
-	if (!c->sack_ok)
-		return acked > sacked_before ? acked - sacked_before : tcp_min(acked, c->mss);
-	after = acked + tcp_sack_bytes(c);
-	return after > sacked_before ? after - sacked_before : 0;
-}
-
-/* SACKed bytes that were sent again after the retransmission at snd_una. */
-static uint32_t sacked_after_retx(const struct tcp_conn *c)
-{
-	return tcp_range_covered(c->sacked, c->n_sacked, c->retx_high, c->high_rxt);
+		tcp_fin_acked(c, a->now);
 }
 
 /* The sender's timer after an ACK that may have changed what it should wait for. */
-static void restart_timer(struct tcp_conn *c, bool progress, uint64_t now)
+static void restart_timer(struct tcp_conn *c, const struct tcp_ack *a)
 {
 	if (c->timer == TCP_T_TIME_WAIT || c->state == TCP_S_CLOSED)
 		return;
 	if (!tcp_flight(c) && !tcp_persist_needed(c)) {
-		c->backoff = 0;
+		if (c->timer == TCP_T_PERSIST)
+			c->backoff = 0; /* of the probes: the window is open */
 		c->probe_due = false;
 		tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
-	} else if (progress || (!tcp_flight(c) && c->timer != TCP_T_PERSIST)) {
-		tcp_timer_rearm(c, now);
+	} else if (a->delivered || (!tcp_flight(c) && c->timer != TCP_T_PERSIST)) {
+		tcp_timer_rearm(c, a->now);
 	}
+}
+
+/* True for an ACK that reports something but acknowledges nothing new, RFC 5681 section 2. */
+static bool is_duplicate(const struct tcp_conn *c, const struct tcp_ack *a, uint32_t wnd)
+{
+	if (a->acked || a->seg->len || (a->seg->flags & TCP_FIN))
+		return false;
+	return c->sack_ok ? a->delivered > 0 : c->snd_wnd == wnd;
+}
+
+/* What the ACK and its SACK blocks cover. Returns false when the connection is over. */
+static bool take_in(struct tcp_conn *c, struct tcp_ack *a)
+{
+	if (a->acked) {
+		tcp_dupack_deflate(c, a->acked);
+		advance_una(c, a);
+		if (c->state == TCP_S_CLOSED)
+			return false;
+	}
+	tcp_sack_in(c, a);
+	a->dsack = c->sack_ok && tcp_sack_is_dsack(a->seg);
+	if (a->dsack) {
+		c->stats.dsacks++;
+		/* The network may duplicate as well: without a retransmission it tells nothing. */
+		if (c->stats.retx_segs)
+			tcp_rack_dsack(c);
+	}
+	return true;
 }
 
 void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 {
-	uint32_t acked = seg->ack - c->snd_una, wnd = c->snd_wnd, flight = tcp_flight(c);
-	uint32_t sacked = tcp_sack_bytes(c), delivered, proof;
-	bool dsack, dup;
+	struct tcp_ack a = {.seg = seg, .now = now, .rtt_us = TCP_NO_RTT, .rtt_min_us = TCP_NO_RTT};
+	uint32_t wnd = c->snd_wnd, flight = tcp_flight(c), sacked = tcp_sack_bytes(c);
 
 	if (tcp_lt(seg->ack, c->snd_una))
 		return;
+	a.acked = seg->ack - c->snd_una;
 	tcp_window_in(c, seg);
 	if (!c->snd_wnd || !flight)
 		c->alive_ms = tcp_ms(now);
-	dsack = c->sack_ok && tcp_sack_is_dsack(seg);
-	if (dsack)
-		tcp_recovery_dsack(c);
-	if (acked) {
-		deflate(c, acked);
-		advance_una(c, seg->ack, now);
-		if (c->state == TCP_S_CLOSED)
-			return;
-	}
-	proof = sacked_after_retx(c);
-	tcp_sack_in(c, seg);
-	if (c->una_retx)
-		c->retx_proof += tcp_max(sacked_after_retx(c), proof) - proof;
-	delivered = delivered_by(c, acked, false, sacked);
-	dup = !acked && flight && !seg->len && !(seg->flags & TCP_FIN) &&
-	      (c->sack_ok ? delivered > 0 : c->snd_wnd == wnd);
-	if (dup) {
+	if (!take_in(c, &a))
+		return;
+	a.dup = flight && is_duplicate(c, &a, wnd);
+	if (a.dup) {
 		c->stats.dup_acks++;
 		c->dup_acks += c->dup_acks < UINT8_MAX;
-		delivered = delivered_by(c, acked, dup, sacked);
 	}
-	tcp_rtt_in(c, seg, acked != 0, now);
-	tcp_tlp_ack(c, seg, dsack, acked != 0);
-	if (flight && (!acked || !tcp_recovery_spurious(c, seg)))
-		tcp_recovery_ack(c, acked, delivered, dup, now);
-	if (acked && c->timer == TCP_T_REO)
-		tcp_timer_set(c, TCP_T_NONE, TCP_NEVER); /* another hole, another wait */
-	restart_timer(c, acked || (dup && c->sack_ok && c->recovery == TCP_R_OPEN), now);
+	if (!c->sack_ok)
+		a.delivered = tcp_dupack_delivered(c, &a, sacked);
+	tcp_rtt_in(c, &a);
+	tcp_tlp_ack(c, &a);
+	if (flight && !(a.acked && tcp_undo_eifel(c, seg)) &&
+	    !(a.dsack && tcp_undo_dsack(c, &seg->sack[0])))
+		tcp_recovery_ack(c, &a);
+	restart_timer(c, &a);
 }

@@ -15,9 +15,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TCP_SACKED_MAX 8 /* SACKed ranges the sender remembers; more are forgotten, safely */
-#define TCP_RX_MAX     2 /* disjoint ranges of a retransmission's ready payload */
-#define TCP_READY_MAX  3 /* disjoint ranges of ready, unsent payload; more are asked for again */
+#include "tcpstack/tcp_pool.h"
+
+#define TCP_RX_MAX    2 /* disjoint ranges of a retransmission's ready payload */
+#define TCP_READY_MAX 3 /* disjoint ranges of ready, unsent payload; more are asked for again */
 
 /** Loss recovery states (tcp_recovery.c). */
 #define TCP_FOREACH_RECOVERY(_)                                        \
@@ -38,6 +39,7 @@ enum tcp_recovery_state {
 	_(RTO, "rto")		  /* RFC 6298 */                     \
 	_(TLP, "tail-loss-probe") /* RFC 8985 section 7 */           \
 	_(REO, "reordering")	  /* RFC 8985 section 6.2, step 5 */ \
+	_(RECORD, "record")	  /* tcp_rec.c */                    \
 	_(PERSIST, "persist")	  /* RFC 9293 section 3.8.6.1 */     \
 	_(TIME_WAIT, "time-wait") /* RFC 9293 section 3.6.1 */       \
 	_(SYN, "syn")		  /* RFC 9293 section 3.5 */         \
@@ -51,6 +53,13 @@ enum tcp_timer_kind {
 };
 
 struct tcp_listener; /* tcp_open.h */
+
+/** Where F-RTO is after a timeout (tcp_frto.c, RFC 5682 section 3.1). */
+enum tcp_frto_step {
+	TCP_FRTO_OFF,	/* ordinary recovery */
+	TCP_FRTO_FIRST, /* the first ACK is awaited */
+	TCP_FRTO_SECOND /* new payload was sent instead; the next ACK decides */
+};
 
 /** Name of a recovery state or of what the timer waits for. */
 const char *tcp_recovery_name(enum tcp_recovery_state s);
@@ -119,43 +128,46 @@ struct tcp_conn {
 	uint64_t t_ack;		   /* when the delayed ACK is due, TCP_NEVER: not armed */
 
 	/* Connection as a whole: tcp.c, tcp_close.c */
-	uint8_t state;		  /* (readable) enum tcp_state */
-	uint8_t timer;		  /* (readable) enum tcp_timer_kind of t_snd */
-	uint8_t snd_wscale;	  /* shift for windows received */
-	uint8_t rcv_wscale;	  /* shift for windows sent */
-	uint16_t mss;		  /* (readable) payload per segment before options */
-	uint16_t rcv_mss;	  /* largest segment seen from the client, for delayed ACKs */
-	bool wscale_ok : 1;	  /* window scaling in use */
-	bool sack_ok : 1;	  /* SACK in use */
-	bool ts_ok : 1;		  /* timestamps in use */
-	bool ts_recent_valid : 1; /* ts_recent is known */
-	bool fin_wanted : 1;	  /* tcp_shutdown() was called */
-	bool fin_sent : 1;	  /* our FIN is inside snd_nxt */
-	bool fin_rcvd : 1;	  /* the client's FIN is inside rcv_nxt */
-	bool fin_known : 1;	  /* the client's FIN was seen, at fin_seq */
-	bool fin_placed : 1;	  /* the client's FIN is inside rcv_placed */
-	bool quiesced : 1;	  /* nothing new is sent any more */
-	bool drained : 1;	  /* TCP_E_DRAINED was told */
-	bool failed : 1;	  /* payload cannot be had: nothing more is sent */
-	bool rst_due : 1;	  /* RST is to be sent at the next tcp_output() */
-	bool ack_now : 1;	  /* ACK is due */
-	bool ack_on_place : 1;	  /* ACK is due at once when everything accepted is placed */
-	bool ecn_echo : 1;	  /* CE was received and not answered by CWR, RFC 3168 */
-	bool probe_due : 1;	  /* zero-window probe is due */
-	bool tlp_due : 1;	  /* tail loss probe is due */
-	bool tlp_out : 1;	  /* a tail loss probe is unanswered */
-	bool tlp_retx : 1;	  /* that probe was a retransmission */
-	bool cwnd_limited : 1;	  /* cwnd was what kept us from sending, since the last ACK */
-	bool retx_wait : 1;	  /* a retransmission that may leave waits for its payload */
-	bool una_retx : 1;	  /* the segment at snd_una was retransmitted, see retx_mark */
-	bool una_lost : 1;	  /* that retransmission was lost again */
-	bool undo_ok : 1;	  /* undo_* hold the state before the reduction */
-	bool rtt_timing : 1;	  /* rtt_seq is being timed */
-	bool new_recovery : 1;	  /* fast recovery has not retransmitted its first segment */
-	bool hs_end_valid : 1;	  /* HyStart++'s first round has begun */
-	bool epoch_valid : 1;	  /* CUBIC's epoch has begun */
-	bool zero_out : 1;	  /* the last window we advertised was 0 */
-	uint8_t limit : 2;	  /* enum tcp_limit */
+	uint8_t state;		    /* (readable) enum tcp_state */
+	uint8_t timer;		    /* (readable) enum tcp_timer_kind of t_snd */
+	uint8_t snd_wscale;	    /* shift for windows received */
+	uint8_t rcv_wscale;	    /* shift for windows sent */
+	uint16_t mss;		    /* (readable) payload per segment before options */
+	uint16_t rcv_mss;	    /* largest segment seen from the client, for delayed ACKs */
+	bool wscale_ok : 1;	    /* window scaling in use */
+	bool sack_ok : 1;	    /* SACK in use */
+	bool ts_ok : 1;		    /* timestamps in use */
+	bool ts_recent_valid : 1;   /* ts_recent is known */
+	bool fin_wanted : 1;	    /* tcp_shutdown() was called */
+	bool fin_sent : 1;	    /* our FIN is inside snd_nxt */
+	bool fin_rcvd : 1;	    /* the client's FIN is inside rcv_nxt */
+	bool fin_known : 1;	    /* the client's FIN was seen, at fin_seq */
+	bool fin_placed : 1;	    /* the client's FIN is inside rcv_placed */
+	bool quiesced : 1;	    /* nothing new is sent any more */
+	bool drained : 1;	    /* TCP_E_DRAINED was told */
+	bool failed : 1;	    /* payload cannot be had: nothing more is sent */
+	bool rst_due : 1;	    /* RST is to be sent at the next tcp_output() */
+	bool ack_now : 1;	    /* ACK is due */
+	bool ack_on_place : 1;	    /* ACK is due at once when everything accepted is placed */
+	bool ecn_echo : 1;	    /* CE was received and not answered by CWR, RFC 3168 */
+	bool probe_due : 1;	    /* zero-window probe is due */
+	bool tlp_due : 1;	    /* tail loss probe is due */
+	bool tlp_out : 1;	    /* a tail loss probe is unanswered */
+	bool tlp_retx : 1;	    /* that probe was a retransmission */
+	bool cwnd_limited : 1;	    /* cwnd was what kept us from sending, since the last ACK */
+	bool retx_wait : 1;	    /* a retransmission that may leave waits for its payload */
+	bool undo_ok : 1;	    /* undo_* hold the state before the reduction */
+	bool undo_retx : 1;	    /* something was retransmitted since, undo_tsval is its time */
+	bool undo_judged : 1;	    /* the first ACK since has been looked at */
+	bool rec_wait : 1;	    /* new payload waits for a transmission record */
+	bool rack_valid : 1;	    /* rack_us, rack_end and rack_rtt_us are known */
+	bool reordering : 1;	    /* the path was seen to reorder */
+	bool reo_wait : 1;	    /* reo_us is when the reordering window ends */
+	bool dsack_round_valid : 1; /* dsack_round is known */
+	bool hs_end_valid : 1;	    /* HyStart++'s first round has begun */
+	bool epoch_valid : 1;	    /* CUBIC's epoch has begun */
+	bool zero_out : 1;	    /* the last window we advertised was 0 */
+	uint8_t limit : 2;	    /* enum tcp_limit */
 
 	bool ecn_ok : 1;      /* both SYNs agreed on ECN, RFC 3168 */
 	bool ecn_ask : 1;     /* opening: our SYN asks for ECN */
@@ -202,28 +214,41 @@ struct tcp_conn {
 	uint32_t rx_end;		       /* equal to rx_start: none */
 	struct tcp_range rx[TCP_RX_MAX];       /* ready parts of it, ascending */
 
-	/* Sender's scoreboard and recovery: tcp_sack.c, tcp_recovery.c */
-	struct tcp_range sacked[TCP_SACKED_MAX]; /* SACKed, above snd_una, ascending */
-	uint32_t lost_edge;			 /* un-SACKed bytes below it are deemed lost */
-	uint32_t high_rxt;			 /* lost bytes below it have been retransmitted */
-	uint32_t recover;			 /* recovery ends when snd_una reaches it */
-	uint32_t retx_mark;			 /* snd_nxt at the last retransmission */
-	uint32_t una_mark;	/* snd_nxt when snd_una was retransmitted, or later */
-	uint32_t retx_high;	/* what is SACKed beyond was sent again later */
-	uint32_t retx_proof;	/* bytes sent after it and SACKed since */
-	uint32_t prr_delivered; /* RFC 6937, bytes */
-	uint32_t prr_out;	/* RFC 6937, bytes */
-	uint32_t prr_flight;	/* RecoverFS of RFC 6937, bytes */
+	/* Transmission records of [snd_una, snd_nxt): tcp_rec.c; the pool is in cfg */
+	struct tcp_txrec *rec;	    /* the first, NULL: nothing is in flight */
+	struct tcp_txrec *rec_tail; /* the last */
+	uint32_t sacked;	    /* (readable) bytes SACKed */
+	uint32_t lost;		    /* (readable) bytes deemed lost, not retransmitted since */
+	uint16_t n_rec;		    /* (readable) records held */
+	uint16_t n_sacked;	    /* SACKed runs */
+
+	/* Recovery: tcp_recovery.c, tcp_rack.c, tcp_prr.c, tcp_undo.c, tcp_frto.c, tcp_tlp.c */
+	uint32_t recover;	/* recovery ends when snd_una reaches it */
+	uint32_t rto_us;	/* what RTO and probe timeout count from, low 32 bits */
+	uint32_t rack_us;	/* RACK.xmit_ts: when the latest delivered run left, low 32 bits */
+	uint32_t rack_end;	/* RACK.end_seq: its end */
+	uint32_t rack_rtt_us;	/* RACK.rtt: its RTT */
+	uint32_t rack_fack;	/* RACK.fack: highest sequence number delivered */
+	uint32_t reo_us;	/* when the reordering window ends, low 32 bits */
+	uint32_t dsack_round;	/* RACK.dsack_round: snd_nxt when reo_mult grew */
+	uint32_t min_rtt_us;	/* (readable) RACK.min_RTT, 0: not measured */
+	uint32_t min_rtt_ms;	/* when it was measured */
+	uint32_t prr_delivered; /* RFC 9937, bytes */
+	uint32_t prr_out;	/* RFC 9937, bytes */
+	uint32_t prr_flight;	/* RecoverFS of RFC 9937, bytes */
 	uint32_t undo_cwnd;	/* cwnd before the reduction */
 	uint32_t undo_ssthresh; /* ssthresh before the reduction */
-	uint32_t tlp_end;	/* snd_nxt when the tail loss probe was sent */
+	uint32_t undo_seq;	/* what was deemed lost first */
+	uint32_t undo_bytes;	/* retransmitted since, and not reported as duplicate */
 	uint32_t undo_tsval;	/* timestamp of the first retransmission */
+	uint32_t tlp_end;	/* snd_nxt when the tail loss probe was sent */
 	uint8_t n_ready;	/* used entries of ready[] */
 	uint8_t n_rx;		/* used entries of rx[] */
-	uint8_t n_sacked;	/* used entries of sacked[] */
 	uint8_t recovery;	/* (readable) enum tcp_recovery_state */
+	uint8_t frto;		/* enum tcp_frto_step */
 	uint8_t dup_acks;	/* consecutive duplicate ACKs, saturating */
-	uint8_t reo_mult;	/* reordering tolerance, 1 and more */
+	uint8_t reo_mult;	/* RACK.reo_wnd_mult, 1 and more */
+	uint8_t reo_persist;	/* RACK.reo_wnd_persist */
 	uint8_t backoff;	/* (readable) consecutive timeouts */
 	uint8_t n_ooo;		/* used entries of ooo[] */
 	uint8_t n_ooo_placed;	/* used entries of ooo_placed[] */
@@ -247,8 +272,7 @@ struct tcp_conn {
 	/* Round-trip time: tcp_rtt.c */
 	uint32_t srtt_us;   /* (readable) smoothed RTT, 0: not measured */
 	uint32_t rttvar_us; /* (readable) its variation */
-	uint32_t rtt_seq;   /* end of the segment being timed */
-	uint32_t rtt_us;    /* when it was sent, low 32 bits */
+	uint32_t rtt_seq;   /* what was sent from here on is timed next */
 
 	/* Receiver: tcp_input.c, tcp_ooo.c, tcp_ack.c */
 	uint32_t rcv_nxt;			   /* (readable) accepted: next in-order */

@@ -44,12 +44,8 @@ static void sent_new(struct tcp_conn *c, uint32_t seq, uint32_t len, bool fin, u
 	c->sent_ms = tcp_ms(now);
 	if (c->recovery == TCP_R_RECOVERY)
 		c->prr_out += len;
-	if (!c->rtt_timing && c->recovery == TCP_R_OPEN) {
-		c->rtt_timing = true;
-		c->rtt_seq = seq + tcp_min(len + fin, c->mss);
-		c->rtt_us = (uint32_t)now;
-	}
 	tcp_nagle_sent(c, seq, len);
+	tcp_rec_sent(c, seq, seq + len + fin, now);
 	tcp_payload_trim(c);
 	tcp_pmtu_sent(c, seq, len);
 	if (fin)
@@ -64,6 +60,8 @@ int tcp_emit_run(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, 
 	bool fin = flags & TCP_FIN;
 	int err;
 
+	if (!retx && !tcp_rec_room(c, now))
+		return ENOBUFS;
 	if (c->ecn_echo)
 		e.flags |= TCP_ECE;
 	e.ack = c->rcv_placed;
@@ -86,26 +84,32 @@ int tcp_emit_run(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, 
 	return 0;
 }
 
-/* Emits from the hole what cwnd, window and payload allow. Returns false when that is nothing. */
-static bool retransmit_hole(struct tcp_conn *c, const struct tcp_range *hole, uint64_t now)
+/* The client's window allows one segment at a time of what lies beyond it, the oldest. */
+static uint32_t cut_to_window(const struct tcp_conn *c, uint32_t seq, uint32_t len)
+{
+	if (!tcp_lt(c->snd_una + c->snd_wnd, seq + len))
+		return len;
+	if (seq != c->snd_una)
+		return 0;
+	return tcp_min(len, c->snd_wnd ? tcp_min(c->snd_wnd, tcp_eff_mss(c)) : tcp_eff_mss(c));
+}
+
+/* Emits from a lost run what cwnd, window and payload allow. Returns false: nothing. */
+static bool retransmit_run(struct tcp_conn *c, const struct tcp_range *hole, uint64_t now)
 {
 	uint32_t mss = tcp_eff_mss(c), room = cwnd_room(c), end = tcp_data_nxt(c);
 	uint32_t len = hole->end - hole->start, ready;
 	bool fin = c->fin_sent && hole->end == c->snd_nxt;
 
 	len -= fin;
-	if (room < tcp_min(mss, len) && !(c->new_recovery && hole->start == c->snd_una))
+	if (room < tcp_min(mss, len))
 		return false;
 	if (len > tcp_max(room, mss))
 		len = tcp_max(room, mss) / mss * mss;
-	len = burst(c, len);
-	/* A client that shrank its window is asked with one segment at a time. */
-	if (tcp_lt(c->snd_una + c->snd_wnd, hole->start + len)) {
-		if (hole->start != c->snd_una)
-			return false;
-		len = tcp_min(len, c->snd_wnd ? tcp_min(c->snd_wnd, mss) : mss);
-	}
 	if (len) {
+		len = cut_to_window(c, hole->start, burst(c, len));
+		if (!len)
+			return false;
 		ready = tcp_payload_retx(c, hole->start, len);
 		if (!ready)
 			return false;
@@ -122,18 +126,20 @@ static bool retransmit_hole(struct tcp_conn *c, const struct tcp_range *hole, ui
 /* Returns true when nothing that is deemed lost is left to be retransmitted. */
 static bool retransmit(struct tcp_conn *c, uint64_t now)
 {
-	struct tcp_range hole;
+	const struct tcp_txrec *r;
 
 	c->retx_wait = false;
-	if (c->recovery == TCP_R_OPEN)
-		return true;
-	while (tcp_sack_hole(c, &hole)) {
-		if (!retransmit_hole(c, &hole, now)) {
+	if (c->frto == TCP_FRTO_SECOND)
+		return true; /* RFC 5682 section 3.1 step 2b */
+	while ((r = tcp_rec_lost(c)) != NULL) {
+		struct tcp_range run = {r->start, r->end};
+
+		if (!retransmit_run(c, &run, now)) {
 			c->cwnd_limited = true;
 			return false;
 		}
-		if (hole.start == c->snd_una)
-			tcp_timer_set(c, TCP_T_RTO, now + tcp_rto(c));
+		if (run.start == c->snd_una)
+			tcp_timer_restart(c, now);
 	}
 	return true;
 }

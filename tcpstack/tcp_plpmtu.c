@@ -88,7 +88,7 @@ void tcp_plpmtu_acked(struct tcp_conn *c, uint64_t now)
 
 bool tcp_plpmtu_lost(struct tcp_conn *c, bool timeout, uint64_t now)
 {
-	bool alone = !timeout && c->snd_una == c->pm_seq && tcp_leq(c->lost_edge, c->pm_probe_end);
+	bool alone = !timeout && c->snd_una == c->pm_seq && c->lost <= c->pm_probe_end - c->pm_seq;
 
 	if (!c->pm_out)
 		return false;

@@ -19,9 +19,26 @@
 #define TCP_QUICK_ACKS	    16 /* segments acknowledged at once after the start */
 #define TCP_REO_MULT_MAX    8  /* largest reordering tolerance */
 #define TCP_CWND_MAX	    (1u << 30)
-#define TCP_RTO_INITIAL_US  1000000u /* RFC 6298 section 2.1 */
-#define TCP_RTO_SYN_LOST_US 3000000u /* RFC 6298 section 5.7 */
-#define TCP_MSS_MIN	    64	     /* smaller announcements are taken for this */
+#define TCP_RTO_INITIAL_US  1000000u   /* RFC 6298 section 2.1 */
+#define TCP_RTO_SYN_LOST_US 3000000u   /* RFC 6298 section 5.7 */
+#define TCP_MSS_MIN	    64	       /* smaller announcements are taken for this */
+#define TCP_NO_RTT	    UINT32_MAX /* no RTT was measured */
+
+/* What one acceptable ACK says; filled in by tcp_acked.c on its way. */
+struct tcp_ack {
+	const struct tcp_seg *seg; /* the segment */
+	uint64_t now;		   /* when it came */
+	uint32_t acked;		   /* bytes newly acknowledged */
+	uint32_t delivered;	   /* bytes newly acknowledged or SACKed */
+	uint32_t rtt_us;	   /* of the first run to be timed, TCP_NO_RTT: none */
+	uint32_t rtt_min_us;	   /* smallest of what was sent once, TCP_NO_RTT: none */
+	bool dup;		   /* a duplicate ACK, RFC 5681 section 2 */
+	bool sacked;		   /* something was SACKed for the first time */
+	bool dsack;		   /* the client reports a duplicate, RFC 2883 */
+	bool orig;		   /* delivered: sent before the timeout and never again */
+	bool retx;		   /* delivered: something retransmitted */
+	bool racked;		   /* RACK has seen something delivered by this ACK */
+};
 
 static inline uint32_t tcp_min(uint32_t a, uint32_t b)
 {
@@ -253,26 +270,78 @@ void tcp_payload_used(struct tcp_conn *c, uint32_t seq, uint32_t len); /* retran
 void tcp_payload_lost(struct tcp_conn *c, bool retx); /* ready payload is not there any more */
 void tcp_payload_fail(struct tcp_conn *c);	      /* payload cannot be had any more */
 
+/* tcp_rec.c: transmission records. Whoever changes their fate uses these. */
+bool tcp_rec_room(struct tcp_conn *c,
+		  uint64_t now); /* new payload may be sent: it can be recorded */
+/* [start, end) left for the first time, directly behind what is recorded. */
+void tcp_rec_sent(struct tcp_conn *c, uint32_t start, uint32_t end, uint64_t now);
+/* [seq, end) left again: it is not lost any more. */
+void tcp_rec_retx(struct tcp_conn *c, uint32_t seq, uint32_t end, uint64_t now);
+/* [seq, end), which left last, was given to the wire only now. */
+void tcp_rec_wire(struct tcp_conn *c, uint32_t seq, uint32_t end, uint64_t now);
+/* When the last part of r left, low 32 bits; r->xmit_us is when the first one did. */
+uint32_t tcp_rec_last(const struct tcp_conn *c, const struct tcp_txrec *r);
+/* Cuts r at `at`, inside it; returns the record of the rest, NULL when there is none to have. */
+struct tcp_txrec *tcp_rec_split(struct tcp_conn *c, struct tcp_txrec *r, uint32_t at);
+/* Sets the fate of r: TCP_REC_SACKED, TCP_REC_LOST or 0, in flight. */
+void tcp_rec_set(struct tcp_conn *c, struct tcp_txrec *r, uint32_t fate);
+void tcp_rec_tidy(struct tcp_conn *c);				/* joins neighbours that agree */
+void tcp_rec_trim(struct tcp_conn *c, uint32_t una);		/* below una is acknowledged */
+void tcp_rec_release(struct tcp_conn *c);			/* gives all back */
+const struct tcp_txrec *tcp_rec_lost(const struct tcp_conn *c); /* first that is lost, or NULL */
+
+#define TCP_FOREACH_REC(r, c) for ((r) = (c)->rec; (r); (r) = SLIST_NEXT(r, next))
+
+/* tcp_acked.c: r, up to end, is acknowledged or SACKed for the first time. */
+void tcp_delivered(struct tcp_conn *c, const struct tcp_txrec *r, uint32_t end, struct tcp_ack *a);
+
 /* tcp_sack.c */
-void tcp_sack_in(struct tcp_conn *c, const struct tcp_seg *seg); /* blocks of a segment */
-void tcp_sack_trim(struct tcp_conn *c);				 /* snd_una moved */
-uint32_t tcp_sack_bytes(const struct tcp_conn *c); /* bytes SACKed, or deemed so by dup ACKs */
-void tcp_sack_lost(struct tcp_conn *c);		   /* moves lost_edge by the DupThresh rule */
-bool tcp_sack_hole(const struct tcp_conn *c, struct tcp_range *hole); /* next to retransmit */
-uint32_t tcp_sack_pipe(const struct tcp_conn *c);		      /* RFC 6675 pipe, bytes */
-bool tcp_sack_is_dsack(const struct tcp_seg *seg); /* first block reports a duplicate */
+void tcp_sack_in(struct tcp_conn *c, struct tcp_ack *a); /* blocks of a segment */
+void tcp_sack_clear(struct tcp_conn *c);		 /* no mark is trusted any more */
+bool tcp_sack_reneged(const struct tcp_conn *c);	 /* a mark has been taken back */
+uint32_t tcp_sack_bytes(const struct tcp_conn *c);	 /* SACKed, or deemed so by dup ACKs */
+uint32_t tcp_sack_pipe(const struct tcp_conn *c);	 /* RFC 6675 pipe, bytes */
+bool tcp_sack_is_dsack(const struct tcp_seg *seg);	 /* first block reports a duplicate */
+/* The lowest `max` SACKed runs; returns their number. */
+unsigned int tcp_sack_get(const struct tcp_conn *c, struct tcp_range *b, unsigned int max);
+
+/* tcp_dupack.c: connections without SACK */
+void tcp_dupack_detect(struct tcp_conn *c, const struct tcp_ack *a);
+void tcp_dupack_deflate(struct tcp_conn *c, uint32_t acked); /* duplicates that it has used up */
+/* Bytes the ACK says were delivered; `before`: what duplicates had said. */
+uint32_t tcp_dupack_delivered(const struct tcp_conn *c, const struct tcp_ack *a, uint32_t before);
+
+/* tcp_rack.c */
+void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_txrec *r, uint32_t end,
+			struct tcp_ack *a);
+void tcp_rack_detect(struct tcp_conn *c, uint64_t now);		      /* marks lost; sets reo_us */
+void tcp_rack_min_rtt(struct tcp_conn *c, uint32_t us, uint64_t now); /* one RTT sample */
+void tcp_rack_dsack(struct tcp_conn *c);     /* the client reported a duplicate */
+void tcp_rack_recovered(struct tcp_conn *c); /* a recovery ended */
+
+/* tcp_prr.c */
+void tcp_prr_begin(struct tcp_conn *c, uint32_t delivered);	     /* by the ACK that tells */
+void tcp_prr_ack(struct tcp_conn *c, uint32_t delivered, bool safe); /* sets cwnd */
+
+/* tcp_undo.c: the functions that return bool say whether the reduction was taken back. */
+void tcp_undo_save(struct tcp_conn *c);				      /* before a reduction */
+void tcp_undo_retx(struct tcp_conn *c, uint32_t bytes, uint64_t now); /* bytes left again */
+void tcp_undo(struct tcp_conn *c);
+bool tcp_undo_eifel(struct tcp_conn *c, const struct tcp_seg *seg);
+bool tcp_undo_dsack(struct tcp_conn *c, const struct tcp_range *dup);
+
+/* tcp_frto.c */
+void tcp_frto_begin(struct tcp_conn *c); /* a timeout, before anything changes */
+bool tcp_frto_ack(struct tcp_conn *c, const struct tcp_ack *a); /* true: spurious, undone */
 
 /* tcp_recovery.c */
-void tcp_recovery_ack(struct tcp_conn *c, uint32_t acked, uint32_t delivered, bool dup,
-		      uint64_t now); /* loss detection and cwnd after an ACK */
-bool tcp_recovery_spurious(struct tcp_conn *c, const struct tcp_seg *seg); /* Eifel */
-void tcp_recovery_enter(struct tcp_conn *c, uint64_t now);		   /* OPEN to RECOVERY */
+void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack *a); /* detection, cwnd */
+void tcp_recovery_open(struct tcp_conn *c);			    /* to OPEN */
+/* OPEN to RECOVERY, by an ACK that reported `delivered` bytes. */
+void tcp_recovery_enter(struct tcp_conn *c, uint32_t delivered, uint64_t now);
 void tcp_recovery_loss(struct tcp_conn *c, uint64_t now);   /* a timeout: everything is lost */
 void tcp_recovery_resize(struct tcp_conn *c, uint64_t now); /* the same, but no congestion */
-void tcp_recovery_mark(struct tcp_conn *c,
-		       uint32_t high); /* the segment at snd_una was sent again by now */
 void tcp_recovery_retx(struct tcp_conn *c, uint32_t seq, uint32_t end, uint64_t now);
-void tcp_recovery_dsack(struct tcp_conn *c);		 /* the client reported a duplicate */
 void tcp_recovery_reo(struct tcp_conn *c, uint64_t now); /* the reordering timer ran out */
 
 /* tcp_cubic.c */
@@ -288,12 +357,13 @@ uint32_t tcp_hystart_growth(const struct tcp_conn *c, uint32_t acked); /* of cwn
 
 /* tcp_rtt.c */
 void tcp_rtt_sample(struct tcp_conn *c, uint32_t us);
-void tcp_rtt_in(struct tcp_conn *c, const struct tcp_seg *seg, bool advanced, uint64_t now);
+void tcp_rtt_in(struct tcp_conn *c, const struct tcp_ack *a);
 uint32_t tcp_rto(const struct tcp_conn *c); /* microseconds, backed off */
 
 /* tcp_timer.c */
 void tcp_timer_set(struct tcp_conn *c, enum tcp_timer_kind kind, uint64_t at);
 void tcp_timer_rearm(struct tcp_conn *c, uint64_t now);	  /* what the sender waits for now */
+void tcp_timer_restart(struct tcp_conn *c, uint64_t now); /* the same, RTO counted from now */
 void tcp_timer_missing(struct tcp_conn *c, uint64_t now); /* the same, if none is armed */
 /*
  * New payload left, RFC 8985 section 7.2: what the timer was set for may have been too little for a
@@ -307,7 +377,7 @@ bool tcp_user_timeout(const struct tcp_conn *c, uint64_t now); /* no progress fo
 uint32_t tcp_tlp_pto(const struct tcp_conn *c); /* probe timeout in microseconds, 0: none */
 void tcp_tlp_fire(struct tcp_conn *c, uint64_t now);
 void tcp_tlp_output(struct tcp_conn *c, uint64_t now); /* emits the probe that is due */
-void tcp_tlp_ack(struct tcp_conn *c, const struct tcp_seg *seg, bool dsack, bool moved);
+void tcp_tlp_ack(struct tcp_conn *c, const struct tcp_ack *a);
 bool tcp_persist_needed(const struct tcp_conn *c);
 void tcp_persist_fire(struct tcp_conn *c, uint64_t now);
 void tcp_persist_output(struct tcp_conn *c, uint64_t now);

@@ -32,5 +32,6 @@ void tcp_rto_fire(struct tcp_conn *c, uint64_t now)
 			c->backoff++;
 		tcp_pmtu_rto(c, now);
 	}
+	c->rto_us = (uint32_t)now;
 	tcp_timer_set(c, TCP_T_RTO, now + tcp_rto(c));
 }

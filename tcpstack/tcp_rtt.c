@@ -3,9 +3,10 @@
  * tcp_rtt.c - round-trip time and retransmission timeout (RFC 6298, RFC 7323
  * section 4).
  *
- * One segment per round trip is timed in microseconds, from the moment it was
- * given to the wire; a retransmission ends the timing (Karn). After one, the
- * echoed timestamp serves, in its milliseconds.
+ * One run per round trip is timed in microseconds, from the moment it was given
+ * to the wire: the first one sent at or behind rtt_seq. An ACK for anything
+ * that was retransmitted times nothing (Karn); the echoed timestamp serves
+ * instead, in its milliseconds. Only a sample ends the back-off, RFC 6298 section 5.
  */
 #include "tcpstack/tcp_priv.h"
 
@@ -19,6 +20,7 @@ void tcp_rtt_sample(struct tcp_conn *c, uint32_t us)
 	if (us > RTT_MAX_US)
 		return;
 	tcp_stats_rtt(c, us);
+	c->backoff = 0;
 	if (!c->srtt_us) {
 		c->srtt_us = us;
 		c->rttvar_us = us / 2;
@@ -30,33 +32,34 @@ void tcp_rtt_sample(struct tcp_conn *c, uint32_t us)
 	c->srtt_us = tcp_max(c->srtt_us, 1);
 }
 
-/* RTT in milliseconds by the echoed timestamp. Returns false when there is none to believe. */
-static bool echoed(const struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now, uint32_t *ms)
+/* RTT by the echoed timestamp, in its milliseconds. Returns TCP_NO_RTT when there is none. */
+static uint32_t echoed(const struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 {
+	uint32_t ms;
+
 	if (!c->ts_ok || !seg->has_ts || !seg->tsecr)
-		return false;
-	*ms = tcp_tsval(c, now) - seg->tsecr;
-	return *ms <= RTT_MAX_US / 1000;
+		return TCP_NO_RTT;
+	ms = tcp_tsval(c, now) - seg->tsecr;
+	return ms <= RTT_MAX_US / 1000 ? tcp_max(ms, 1) * 1000 : TCP_NO_RTT;
 }
 
-void tcp_rtt_in(struct tcp_conn *c, const struct tcp_seg *seg, bool advanced, uint64_t now)
+void tcp_rtt_in(struct tcp_conn *c, const struct tcp_ack *a)
 {
-	bool timed = c->rtt_timing && tcp_leq(c->rtt_seq, c->snd_una);
-	uint32_t ms, us = (uint32_t)now - c->rtt_us;
+	uint32_t us = a->retx ? TCP_NO_RTT : a->rtt_us;
 
-	if (!advanced)
+	if (!a->retx && a->rtt_min_us != TCP_NO_RTT) {
+		tcp_rack_min_rtt(c, a->rtt_min_us, a->now);
+		if (a->acked)
+			tcp_hystart_rtt(c, tcp_min(a->rtt_min_us, RTT_MAX_US) / 1000);
+	}
+	if (!a->acked)
 		return;
-	if (echoed(c, seg, now, &ms)) {
-		if (!c->rtt_timing)
-			tcp_rtt_sample(c, tcp_max(ms, 1) * 1000);
-		tcp_hystart_rtt(c, ms);
-	} else if (timed) {
-		tcp_hystart_rtt(c, tcp_min(us / 1000, RTT_MAX_US / 1000));
-	}
-	if (timed) {
-		c->rtt_timing = false;
-		tcp_rtt_sample(c, us);
-	}
+	if (us == TCP_NO_RTT && tcp_lt(c->rtt_seq, c->snd_una))
+		us = echoed(c, a->seg, a->now);
+	if (us == TCP_NO_RTT)
+		return;
+	tcp_rtt_sample(c, us);
+	c->rtt_seq = c->snd_nxt;
 }
 
 uint32_t tcp_rto(const struct tcp_conn *c)

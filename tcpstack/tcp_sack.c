@@ -3,14 +3,13 @@
  * tcp_sack.c - the sender's scoreboard (RFC 2018 section 5, RFC 6675 section
  * 4, RFC 2883).
  *
- * The scoreboard holds a fixed number of SACKed ranges. When a new one does
- * not fit, one is forgotten: the lowest, if what lies around it has been
- * retransmitted already (nothing will be sent twice because of it), else the
- * shortest. Forgetting can cost a needless retransmission, never correctness.
+ * What was SACKed is marked in the transmission records, as many ranges as the
+ * client reports. A block that needs a record when none is left is not taken
+ * in: that can cost a needless retransmission, never correctness.
  *
- * Two marks describe what lies between the ranges. Un-SACKed bytes below
- * lost_edge are deemed lost; those of them below high_rxt were retransmitted.
- * una_lost says that the segment at snd_una was retransmitted and lost again.
+ * A client may take back what it SACKed (RFC 2018 section 8). It shows when the
+ * client acknowledges up to a SACKed range and not over it; then no mark is
+ * trusted any more. A second timeout in a row clears them as well.
  *
  * Without SACK each duplicate ACK stands for one segment that has left the
  * network (RFC 6582).
@@ -28,21 +27,6 @@ bool tcp_sack_is_dsack(const struct tcp_seg *seg)
 	return seg->n_sack > 1 && tcp_leq(b[1].start, b[0].start) && tcp_leq(b[0].end, b[1].end);
 }
 
-/* Makes room for one range. */
-static void forget_one(struct tcp_conn *c)
-{
-	unsigned int least = 0;
-
-	if (tcp_lt(c->high_rxt, c->sacked[0].end)) {
-		for (unsigned int i = 1; i < c->n_sacked; i++) {
-			if (c->sacked[i].end - c->sacked[i].start <
-			    c->sacked[least].end - c->sacked[least].start)
-				least = i;
-		}
-	}
-	tcp_range_drop(c->sacked, &c->n_sacked, least);
-}
-
 /* True when a block names something in flight beyond snd_una, whatever the client says. */
 static bool block_valid(const struct tcp_conn *c, const struct tcp_range *b)
 {
@@ -51,34 +35,75 @@ static bool block_valid(const struct tcp_conn *c, const struct tcp_range *b)
 	return start && start < end && end <= flight;
 }
 
-void tcp_sack_in(struct tcp_conn *c, const struct tcp_seg *seg)
+/* Marks what one block covers and was not marked. */
+static void mark(struct tcp_conn *c, const struct tcp_range *b, struct tcp_ack *a)
 {
-	unsigned int first = tcp_sack_is_dsack(seg) ? 1 : 0;
-	unsigned int n = tcp_min(seg->n_sack, TCP_MAX_SACK);
+	struct tcp_txrec *r, *n;
 
-	if (!c->sack_ok)
-		return;
-	/* Oldest first, so that the most recent is there when there are too many. */
-	while (n-- > first) {
-		const struct tcp_range *b = &seg->sack[n];
-
-		if (!block_valid(c, b))
+	for (r = c->rec; r && tcp_lt(r->start, b->end); r = SLIST_NEXT(r, next)) {
+		if (tcp_leq(r->end, b->start) || (r->flags & TCP_REC_SACKED))
 			continue;
-		while (!tcp_range_add(c->sacked, &c->n_sacked, TCP_SACKED_MAX, b->start, b->end))
-			forget_one(c);
+		if (tcp_lt(r->start, b->start)) {
+			n = tcp_rec_split(c, r, b->start);
+			if (!n)
+				continue;
+			r = n;
+		}
+		if (tcp_lt(b->end, r->end) && !tcp_rec_split(c, r, b->end))
+			continue;
+		tcp_delivered(c, r, r->end, a);
+		tcp_rec_set(c, r, TCP_REC_SACKED);
+		a->sacked = true;
 	}
 }
 
-void tcp_sack_trim(struct tcp_conn *c)
+/* The valid blocks of a segment in ascending order, D-SACK left out. Returns their number. */
+static unsigned int valid_blocks(const struct tcp_conn *c, const struct tcp_seg *seg,
+				 struct tcp_range *b)
 {
-	tcp_range_trim(c->sacked, &c->n_sacked, c->snd_una);
-	/* A client that acknowledges up to a range but not over it has taken it back. */
-	if (c->n_sacked && c->sacked[0].start == c->snd_una)
-		c->n_sacked = 0;
-	if (tcp_lt(c->lost_edge, c->snd_una))
-		c->lost_edge = c->snd_una;
-	if (tcp_lt(c->high_rxt, c->snd_una))
-		c->high_rxt = c->snd_una;
+	unsigned int n = 0, max = tcp_min(seg->n_sack, TCP_MAX_SACK);
+
+	for (unsigned int i = tcp_sack_is_dsack(seg) ? 1 : 0; i < max; i++) {
+		unsigned int at = n;
+
+		if (!block_valid(c, &seg->sack[i]))
+			continue;
+		for (; at && tcp_lt(seg->sack[i].start, b[at - 1].start); at--)
+			b[at] = b[at - 1];
+		b[at] = seg->sack[i];
+		n++;
+	}
+	return n;
+}
+
+void tcp_sack_in(struct tcp_conn *c, struct tcp_ack *a)
+{
+	struct tcp_range b[TCP_MAX_SACK];
+	unsigned int n;
+
+	if (!c->sack_ok || !a->seg->n_sack)
+		return;
+	n = valid_blocks(c, a->seg, b);
+	for (unsigned int i = 0; i < n; i++)
+		mark(c, &b[i], a);
+	if (a->sacked)
+		tcp_rec_tidy(c);
+}
+
+void tcp_sack_clear(struct tcp_conn *c)
+{
+	struct tcp_txrec *r;
+
+	TCP_FOREACH_REC(r, c)
+	{
+		if (r->flags & TCP_REC_SACKED)
+			tcp_rec_set(c, r, 0);
+	}
+}
+
+bool tcp_sack_reneged(const struct tcp_conn *c)
+{
+	return c->rec && (c->rec->flags & TCP_REC_SACKED);
 }
 
 uint32_t tcp_sack_bytes(const struct tcp_conn *c)
@@ -86,70 +111,27 @@ uint32_t tcp_sack_bytes(const struct tcp_conn *c)
 	uint32_t dup;
 
 	if (c->sack_ok)
-		return tcp_range_covered(c->sacked, c->n_sacked, c->snd_una, c->snd_nxt);
+		return c->sacked;
 	dup = c->dup_acks * (uint32_t)tcp_eff_mss(c);
 	return tcp_min(dup, tcp_flight(c) - tcp_min(tcp_flight(c), tcp_eff_mss(c)));
 }
 
-void tcp_sack_lost(struct tcp_conn *c)
-{
-	uint32_t bytes = 0, count = 0, thresh = TCP_DUP_THRESH * c->reo_mult;
-
-	/* On a path that reorders only time tells (RFC 8985 section 6.2 step 4). */
-	if (c->reo_mult > 1 && c->recovery == TCP_R_OPEN)
-		return;
-	for (unsigned int i = c->n_sacked; i-- > 0;) {
-		bytes += c->sacked[i].end - c->sacked[i].start;
-		count++;
-		if (count < thresh && bytes <= (thresh - 1) * tcp_eff_mss(c))
-			continue;
-		if (tcp_lt(c->lost_edge, c->sacked[i].start))
-			c->lost_edge = c->sacked[i].start;
-		return;
-	}
-}
-
-/* The first un-SACKed range at or above seq, cut to lost_edge. Returns false when none. */
-static bool hole_from(const struct tcp_conn *c, uint32_t seq, struct tcp_range *hole)
-{
-	uint32_t end = c->lost_edge;
-
-	for (unsigned int i = 0; i < c->n_sacked; i++) {
-		if (tcp_leq(c->sacked[i].end, seq))
-			continue;
-		if (tcp_leq(c->sacked[i].start, seq)) {
-			seq = c->sacked[i].end;
-			continue;
-		}
-		if (tcp_lt(c->sacked[i].start, end))
-			end = c->sacked[i].start;
-		break;
-	}
-	*hole = (struct tcp_range){seq, end};
-	return tcp_lt(seq, end);
-}
-
-bool tcp_sack_hole(const struct tcp_conn *c, struct tcp_range *hole)
-{
-	uint32_t from = tcp_lt(c->high_rxt, c->snd_una) ? c->snd_una : c->high_rxt;
-
-	if (c->una_lost && hole_from(c, c->snd_una, hole)) {
-		hole->end = hole->start + tcp_min(hole->end - hole->start, tcp_eff_mss(c));
-		return true;
-	}
-	return hole_from(c, from, hole);
-}
-
 uint32_t tcp_sack_pipe(const struct tcp_conn *c)
 {
-	uint32_t from = tcp_lt(c->high_rxt, c->snd_una) ? c->snd_una : c->high_rxt;
-	uint32_t pipe = tcp_flight(c), gone = tcp_sack_bytes(c);
+	uint32_t pipe = tcp_flight(c), gone = tcp_sack_bytes(c) + c->lost;
 
-	if (tcp_lt(from, c->lost_edge)) {
-		gone += c->lost_edge - from;
-		gone -= tcp_range_covered(c->sacked, c->n_sacked, from, c->lost_edge);
-	}
-	if (c->una_lost)
-		gone += tcp_min(tcp_eff_mss(c), pipe);
 	return pipe > gone ? pipe - gone : 0;
+}
+
+unsigned int tcp_sack_get(const struct tcp_conn *c, struct tcp_range *b, unsigned int max)
+{
+	const struct tcp_txrec *r;
+	unsigned int n = 0;
+
+	TCP_FOREACH_REC(r, c)
+	{
+		if ((r->flags & TCP_REC_SACKED) && n < max)
+			b[n++] = (struct tcp_range){r->start, r->end};
+	}
+	return n;
 }

@@ -4,12 +4,13 @@
  *
  * One timer delays ACKs. The other serves the sender, which never waits for
  * two things at once: for an answer (RTO, or a tail loss probe or the
- * reordering window before it), for the window to open, or for TIME-WAIT to
- * end.
+ * reordering window before it), for the window to open, for a transmission
+ * record, or for TIME-WAIT to end. RTO and probe count from rto_us, which moves
+ * with every ACK that advances and when the oldest segment leaves.
  */
 #include "tcpstack/tcp_priv.h"
 
-#define REO_MIN_US 1000u /* smallest reordering window */
+#define RECORD_WAIT_US 2000u /* until a connection that got no record asks again */
 
 void tcp_timer_set(struct tcp_conn *c, enum tcp_timer_kind kind, uint64_t at)
 {
@@ -17,12 +18,26 @@ void tcp_timer_set(struct tcp_conn *c, enum tcp_timer_kind kind, uint64_t at)
 	c->t_snd = at;
 }
 
-/* RFC 8985 section 6.2 step 4, with the smoothed RTT for the smallest. */
-static uint32_t reo_window(const struct tcp_conn *c)
+/* The 64-bit time of one whose low 32 bits are us; not before now. */
+static uint64_t from_low(uint32_t us, uint64_t now)
 {
-	uint32_t wnd = tcp_max(c->srtt_us / 4, REO_MIN_US) * c->reo_mult;
+	int32_t left = (int32_t)(us - (uint32_t)now);
 
-	return tcp_min(wnd, tcp_max(c->srtt_us, REO_MIN_US));
+	return left > 0 ? now + (uint32_t)left : now;
+}
+
+/* Nothing is in flight. */
+static void rearm_idle(struct tcp_conn *c, uint64_t now)
+{
+	if (c->rec_wait) {
+		tcp_timer_set(c, TCP_T_RECORD, now + RECORD_WAIT_US);
+	} else if (!tcp_persist_needed(c)) {
+		tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
+	} else {
+		if (c->timer != TCP_T_PERSIST)
+			c->alive_ms = tcp_ms(now); /* nothing was asked of the client before */
+		tcp_timer_set(c, TCP_T_PERSIST, now + tcp_rto(c));
+	}
 }
 
 void tcp_timer_rearm(struct tcp_conn *c, uint64_t now)
@@ -34,29 +49,30 @@ void tcp_timer_rearm(struct tcp_conn *c, uint64_t now)
 	if (c->failed || !tcp_may_send(c)) {
 		tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
 	} else if (!tcp_flight(c)) {
-		if (!tcp_persist_needed(c)) {
-			tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
-			return;
-		}
-		if (c->timer != TCP_T_PERSIST)
-			c->alive_ms = tcp_ms(now); /* nothing was asked of the client before */
-		tcp_timer_set(c, TCP_T_PERSIST, now + tcp_rto(c));
-	} else if (c->recovery == TCP_R_OPEN && c->n_sacked) {
-		if (c->timer != TCP_T_REO)
-			tcp_timer_set(c, TCP_T_REO, now + reo_window(c));
+		rearm_idle(c, now);
+	} else if (c->reo_wait) {
+		tcp_timer_set(c, TCP_T_REO, from_low(c->reo_us, now));
 	} else {
 		pto = tcp_tlp_pto(c);
 		if (pto)
-			tcp_timer_set(c, TCP_T_TLP, now + pto);
+			tcp_timer_set(c, TCP_T_TLP, from_low(c->rto_us + pto, now));
 		else
-			tcp_timer_set(c, TCP_T_RTO, now + tcp_rto(c));
+			tcp_timer_set(c, TCP_T_RTO, from_low(c->rto_us + tcp_rto(c), now));
 	}
+}
+
+void tcp_timer_restart(struct tcp_conn *c, uint64_t now)
+{
+	c->rto_us = (uint32_t)now;
+	tcp_timer_rearm(c, now);
 }
 
 void tcp_timer_missing(struct tcp_conn *c, uint64_t now)
 {
-	if (c->timer == TCP_T_NONE || (c->timer == TCP_T_PERSIST && tcp_flight(c)))
-		tcp_timer_rearm(c, now);
+	if (c->timer == TCP_T_NONE)
+		tcp_timer_restart(c, now);
+	else if ((c->timer == TCP_T_PERSIST || c->timer == TCP_T_RECORD) && tcp_flight(c))
+		tcp_timer_restart(c, now);
 }
 
 void tcp_timer_grown(struct tcp_conn *c, uint64_t now)
@@ -75,10 +91,9 @@ void tcp_sent(struct tcp_conn *c, uint32_t seq, uint32_t len, uint64_t now)
 {
 	if (c->state == TCP_S_CLOSED)
 		return;
-	if (c->rtt_timing && tcp_lt(seq, c->rtt_seq) && tcp_leq(c->rtt_seq, seq + len))
-		c->rtt_us = (uint32_t)now;
+	tcp_rec_wire(c, seq, seq + len, now);
 	if (seq == c->snd_una && (c->timer == TCP_T_RTO || c->timer == TCP_T_TLP))
-		tcp_timer_rearm(c, now);
+		tcp_timer_restart(c, now);
 }
 
 void tcp_timer(struct tcp_conn *c, uint64_t now)
@@ -97,6 +112,7 @@ void tcp_timer(struct tcp_conn *c, uint64_t now)
 	switch (kind) {
 	case TCP_T_COUNT:
 	case TCP_T_NONE:
+	case TCP_T_RECORD: /* tcp_output() asks for a record */
 		break;
 	case TCP_T_RTO:
 		tcp_rto_fire(c, now);
@@ -106,7 +122,7 @@ void tcp_timer(struct tcp_conn *c, uint64_t now)
 		break;
 	case TCP_T_REO:
 		tcp_recovery_reo(c, now);
-		tcp_timer_set(c, TCP_T_RTO, now + tcp_rto(c));
+		tcp_timer_rearm(c, now);
 		break;
 	case TCP_T_PERSIST:
 		tcp_persist_fire(c, now);

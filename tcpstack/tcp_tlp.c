@@ -32,6 +32,7 @@ uint32_t tcp_tlp_pto(const struct tcp_conn *c)
 void tcp_tlp_fire(struct tcp_conn *c, uint64_t now)
 {
 	c->tlp_due = tcp_flight(c) > 0;
+	c->rto_us = (uint32_t)now;
 	tcp_timer_set(c, TCP_T_RTO, now + tcp_rto(c));
 }
 
@@ -86,20 +87,23 @@ void tcp_tlp_output(struct tcp_conn *c, uint64_t now)
 	c->stats.probes++;
 }
 
-void tcp_tlp_ack(struct tcp_conn *c, const struct tcp_seg *seg, bool dsack, bool moved)
+void tcp_tlp_ack(struct tcp_conn *c, const struct tcp_ack *a)
 {
+	const struct tcp_seg *seg = a->seg;
+
 	if (!c->tlp_out || tcp_lt(seg->ack, c->tlp_end))
 		return;
-	if (c->tlp_retx && !dsack && seg->ack == c->tlp_end) {
+	if (c->tlp_retx && !a->dsack && seg->ack == c->tlp_end) {
 		/* It does not say which copy it is for, unless it is the second to say so. */
-		if (!moved && !seg->len && !seg->n_sack)
+		if (!a->acked && !seg->len && !seg->n_sack)
 			c->tlp_out = false;
 		return;
 	}
 	c->tlp_out = false;
 	/* Only the probe can have filled the hole: a loss without recovery, section 7.4.2. */
-	if (c->tlp_retx && !dsack && c->recovery == TCP_R_OPEN) {
+	if (c->tlp_retx && !a->dsack && c->recovery == TCP_R_OPEN) {
 		tcp_cc_reduce(c);
 		c->cwnd = c->ssthresh;
+		c->undo_ok = false;
 	}
 }

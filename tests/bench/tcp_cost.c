@@ -25,10 +25,11 @@
 #include "gateway/gw_conn.h"
 #include "tcpstack/tcp.h"
 
-#define MSS  1460
-#define DATA (MSS - 12) /* with timestamps */
-#define WND  (64u << 20)
-#define STEP 10 /* microseconds between operations */
+#define MSS	1460
+#define DATA	(MSS - 12) /* with timestamps */
+#define WND	(64u << 20)
+#define RECORDS 1024 /* transmission records */
+#define STEP	10   /* microseconds between operations */
 
 /* A function that is called as it stands, so that a profiler finds it. */
 #if defined(__GNUC__) && !defined(__clang__)
@@ -41,6 +42,8 @@
 struct cost {
 	struct tcp_conn c; /* first: ops get the shell from it */
 	struct tcp_cfg cfg;
+	struct tcp_pool pool;	       /* of rec[] */
+	struct tcp_txrec rec[RECORDS]; /* transmission records */
 	uint64_t now;
 	struct tcp_range out; /* last run emitted */
 	unsigned int segs;    /* segments of payload emitted */
@@ -108,6 +111,8 @@ static void start(uint32_t max_burst)
 	};
 
 	tcp_cfg_default(&w.cfg);
+	tcp_pool_init(&w.pool, w.rec, RECORDS, RECORDS / 2);
+	w.cfg.pool = &w.pool;
 	w.cfg.max_burst = max_burst;
 	w.now = 1000000;
 	w.tsval = 1;

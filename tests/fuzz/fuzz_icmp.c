@@ -19,6 +19,8 @@
 struct world {
 	struct tcp_conn c; /* first: ops get the world from it */
 	struct tcp_cfg cfg;
+	struct tcp_pool pool;	  /* of rec[] */
+	struct tcp_txrec rec[32]; /* transmission records */
 	struct bytes in;
 	uint64_t now;
 	uint32_t got; /* bytes the client has in order */
@@ -76,6 +78,8 @@ static void setup(struct world *w)
 				  .rttvar_us = 500};
 
 	tcp_cfg_default(&w->cfg);
+	tcp_pool_init(&w->pool, w->rec, 32, 16);
+	w->cfg.pool = &w->pool;
 	PROMISE(tcp_import(&w->c, &w->cfg, &ops, &st, w->now) == 0);
 	tcp_produced(&w->c, STREAM, w->now);
 	tcp_output(&w->c, w->now);

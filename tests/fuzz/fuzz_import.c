@@ -15,6 +15,8 @@
 struct world {
 	struct tcp_conn c; /* first: ops get the world from it */
 	struct tcp_cfg cfg;
+	struct tcp_pool pool;	  /* of rec[] */
+	struct tcp_txrec rec[32]; /* transmission records */
 	struct bytes in;
 	uint64_t now;
 	unsigned int emitted; /* segments since the last call of tcp_output() */
@@ -213,6 +215,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w.now = 1000000;
 	tcp_cfg_default(&w.cfg);
 	w.cfg.user_timeout_us = 100000000;
+	tcp_pool_init(&w.pool, w.rec, 32, 16);
+	w.cfg.pool = &w.pool;
 	st = state(&w.in);
 	rc = tcp_import(&w.c, &w.cfg, &ops, &st, w.now);
 	PROMISE(rc == 0 || (rc == EINVAL && w.c.state == TCP_S_CLOSED));

@@ -17,6 +17,8 @@
 struct world {
 	struct tcp_conn c;	  /* first: ops get the world from it */
 	struct tcp_cfg cfg;	  /* of the connection */
+	struct tcp_pool pool;	  /* of rec[] */
+	struct tcp_txrec rec[32]; /* transmission records: few, so that they run out */
 	struct bytes in;	  /* the input */
 	uint64_t now;		  /* microseconds */
 	uint32_t snd0, rcv0;	  /* sequence numbers of the first bytes */
@@ -113,6 +115,8 @@ static void setup(struct world *w)
 	uint8_t bits = (uint8_t)take(w, 1);
 
 	tcp_cfg_default(&w->cfg);
+	tcp_pool_init(&w->pool, w->rec, 32, 16);
+	w->cfg.pool = &w->pool;
 	w->cfg.user_timeout_us = 20000000;
 	w->cfg.max_want = 1u << (8 + take(w, 1) % 9);
 	w->cfg.max_burst = 3000 + take(w, 2);

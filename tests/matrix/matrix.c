@@ -67,6 +67,8 @@ static const char *const stamp_name[STAMPS] = {"none", "unwanted", "newer",
 					       "same", "older",	   "missing"};
 
 static struct tcp_cfg cfg;
+static struct tcp_pool pool;
+static struct tcp_txrec rec[64];
 static struct tcp_keys keys;
 static struct net_flow flow;
 static const uint64_t start = 1000000000;
@@ -146,6 +148,7 @@ static void open_rig(struct rig *r, enum how how, bool ts)
 	struct tcp_offer o = offer(ts);
 	struct tcp_listen_res res;
 
+	tcp_pool_init(&pool, rec, 64, 32); /* the connection before is gone */
 	syn.mss = MSS;
 	syn.has_ts = ts;
 	syn.tsval = TS;
@@ -197,6 +200,7 @@ static void import(struct rig *r, enum tcp_state state, uint32_t rcv, uint32_t w
 		.ts_recent = TS,
 	};
 
+	tcp_pool_init(&pool, rec, 64, 32); /* the connection before is gone */
 	assert_int_equal(tcp_import(&r->c, &cfg, &ops, &st, start), 0);
 	tcp_produced(&r->c, bytes, start);
 	tcp_output(&r->c, start);
@@ -476,6 +480,7 @@ static int setup(void **state)
 
 	tcp_keys_init(&keys, seed);
 	tcp_cfg_default(&cfg);
+	cfg.pool = &pool;
 	cfg.keys = &keys;
 	net_addr_parse("10.77.0.11", &flow.local);
 	net_addr_parse("10.77.0.2", &flow.remote);

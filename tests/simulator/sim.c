@@ -130,6 +130,9 @@ void sim_init(struct sim *s, const struct sim_opts *o, uint64_t seed)
 	s->now = 1000000;
 	s->trace = getenv("TCP_TRACE") != NULL;
 	tcp_cfg_default(&s->cfg);
+	tcp_pool_init(&s->pool, s->rec, o->records ? o->records : SIM_RECORDS,
+		      (o->records ? o->records : SIM_RECORDS) / 4);
+	s->cfg.pool = &s->pool;
 	start_end(s, 0);
 	start_end(s, 1);
 }

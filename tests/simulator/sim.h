@@ -18,6 +18,7 @@
 
 #include "tcpstack/tcp.h"
 
+#define SIM_RECORDS    8192	  /* transmission records of a run, if sim_opts does not say */
 #define SIM_STREAM_MAX (8u << 20) /* bytes one end may send */
 #define SIM_HOUR       3600000000ull
 
@@ -60,6 +61,7 @@ struct sim_opts {
 	uint32_t isn[2];       /* first sequence number of each end */
 	uint32_t bytes[2];     /* each end's stream */
 	uint32_t fin;	       /* both ends close after their stream */
+	uint32_t records;      /* transmission records of both ends, 0: SIM_RECORDS */
 	uint32_t ideal;	       /* end 1 is a receiver without limits (sim_ideal.c), sends nothing */
 	uint32_t moves;	       /* times a connection goes to another gateway */
 	uint32_t move_us;      /* within this time from the start */
@@ -122,6 +124,8 @@ struct sim_ev;
 struct sim {
 	struct sim_opts o;
 	struct tcp_cfg cfg;
+	struct tcp_pool pool;		   /* of rec[] */
+	struct tcp_txrec rec[SIM_RECORDS]; /* transmission records of both ends */
 	struct sim_end e[2];
 	uint64_t now;	     /* microseconds */
 	uint64_t rng;	     /* state of the generator */

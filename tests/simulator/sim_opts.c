@@ -24,7 +24,7 @@ static const struct {
 	OPT(chunk),	 OPT(chunk_us),	  OPT(no_sack),	 OPT(no_ts),	   OPT(wscale),
 	OPT(mss),	 OPT(isn[0]),	  OPT(isn[1]),	 OPT(bytes[0]),	   OPT(bytes[1]),
 	OPT(fin),	 OPT(ideal),	  OPT(moves),	 OPT(move_us),	   OPT(move_down_us),
-	OPT(move_drain), OPT(move_crash),
+	OPT(move_drain), OPT(move_crash), OPT(records),
 };
 
 #define N_OPTS (sizeof(opts) / sizeof(opts[0]))
@@ -164,4 +164,6 @@ void sim_random(struct sim_opts *o, uint64_t seed)
 		o->ideal = 1;
 		o->damage = o->havoc = o->pause = o->bytes[1] = 0;
 	}
+	if (!sim_rand(&g, 4))
+		o->records = 8 + sim_rand(&g, 200);
 }

@@ -38,6 +38,7 @@
 #include "tcpstack/tcp_open.h"
 
 #define SK_SOCKS    64		/* sockets of one stack */
+#define SK_REC	    1024	/* transmission records of one stack */
 #define SK_DUE	    256		/* completions of one connection on their way */
 #define SK_ISS_STEP 0x01000000u /* from one connection's first sequence number to the next */
 #define SK_RUNS	    64		/* emitted runs of one connection not yet told to tcp_sent() */
@@ -146,6 +147,8 @@ struct sk_stack {
 	uint16_t ip_id;		       /* next IPv4 identification */
 	struct tcp_keys keys;	       /* secrets */
 	struct tcp_cfg cfg;	       /* tunables, copied to new sockets */
+	struct tcp_pool pool;	       /* of rec[] */
+	struct tcp_txrec rec[SK_REC];  /* transmission records of all sockets */
 	uint8_t opts;		       /* TCP_O_*, what openings bring */
 	uint8_t wscale;		       /* shift of our windows */
 	uint8_t ecn;		       /* enum sk_ecn */

@@ -139,6 +139,7 @@ void sk_successor(struct sk_sock *s)
 	uint64_t now = s->st->now;
 
 	tcp_export(&s->c, &s->io, now);
+	tcp_detach(&s->c);
 	s->io.resume_loss = s->set.resume_loss;
 	s->n_due = 0;
 	s->touched = false;

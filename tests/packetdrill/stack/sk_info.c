@@ -37,22 +37,32 @@ static uint8_t ca_state(const struct tcp_conn *c)
 	return c->recovery == TCP_R_RECOVERY ? 3 : 4;
 }
 
-static uint32_t sacked_bytes(const struct tcp_conn *c)
+/* Segments of the runs in flight whose flags, masked, are `want`. */
+static uint32_t records(const struct tcp_conn *c, uint32_t mask, uint32_t want)
 {
-	return tcp_range_covered(c->sacked, c->n_sacked, c->snd_una, c->snd_nxt);
+	const struct tcp_txrec *r;
+	uint32_t n = 0;
+
+	TCP_FOREACH_REC(r, c)
+	{
+		if ((r->flags & mask) == want)
+			n += segs(c, r->end - r->start);
+	}
+	return n;
 }
 
-/* Un-SACKed bytes from snd_una up to edge. */
-static uint32_t unsacked_below(const struct tcp_conn *c, uint32_t edge)
-{
-	if (tcp_leq(edge, c->snd_una))
-		return 0;
-	return edge - c->snd_una - tcp_range_covered(c->sacked, c->n_sacked, c->snd_una, edge);
-}
-
+/* Retransmitted, and neither lost again nor SACKed. */
 static uint32_t retrans(const struct tcp_conn *c)
 {
-	return c->recovery == TCP_R_OPEN ? 0 : segs(c, unsacked_below(c, c->high_rxt));
+	return records(c, TCP_REC_RETX | TCP_REC_LOST | TCP_REC_SACKED, TCP_REC_RETX);
+}
+
+/* Linux counts a lost segment until it is acknowledged, also while its retransmission is out. */
+static uint32_t lost(const struct tcp_conn *c)
+{
+	uint32_t n = records(c, TCP_REC_LOST, TCP_REC_LOST);
+
+	return c->recovery == TCP_R_OPEN ? n : n + retrans(c);
 }
 
 /* Losses and windows. */
@@ -63,8 +73,8 @@ static void info_sender(const struct sk_sock *s, struct tcp_info *i)
 	i->tcpi_ca_state = ca_state(c);
 	i->tcpi_retransmits = i->tcpi_backoff = c->backoff;
 	i->tcpi_unacked = segs(c, tcp_flight(c));
-	i->tcpi_sacked = segs(c, sacked_bytes(c));
-	i->tcpi_lost = segs(c, unsacked_below(c, c->lost_edge));
+	i->tcpi_sacked = segs(c, tcp_sack_bytes(c));
+	i->tcpi_lost = lost(c);
 	i->tcpi_retrans = retrans(c);
 	i->tcpi_total_retrans = c->stats.retx_segs;
 	i->tcpi_snd_cwnd = c->cwnd / tcp_eff_mss(c);

@@ -559,6 +559,7 @@ static void config(struct gw_cfg *cfg)
 	cfg->max_accelerated = 1000;
 	cfg->box_entries = 16;
 	cfg->boxes = 8;
+	cfg->tx_records = 4096;
 	cfg->n_port = 1;
 	cfg->port[0].mtu = 1500;
 	cfg->n_server = 1;
@@ -642,6 +643,7 @@ static void check_empty(void)
 
 	assert_int_equal(a->n_conns, 0);
 	assert_int_equal(a->chunks_used, 0);
+	assert_int_equal(a->recs.n_free, a->recs.n_total);
 	assert_int_equal(a->held, 0);
 	assert_int_equal(a->ops_out, 0);
 	assert_int_equal(a->reads_out, 0);

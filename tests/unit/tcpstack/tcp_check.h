@@ -38,6 +38,29 @@ static inline bool tcp_check_ooo(const struct tcp_range *r, unsigned int n, uint
 	return true;
 }
 
+/* The records cover the flight without a gap, and the counts are theirs. */
+static inline bool tcp_check_records(const struct tcp_conn *c)
+{
+	uint32_t at = c->snd_una, sacked = 0, lost = 0, n = 0, n_sacked = 0;
+	const struct tcp_txrec *r, *last = NULL;
+
+	TCP_FOREACH_REC(r, c)
+	{
+		bool both = (r->flags & TCP_REC_SACKED) && (r->flags & TCP_REC_LOST);
+
+		if (r->start != at || !tcp_lt(r->start, r->end) || both)
+			return false;
+		at = r->end;
+		n++;
+		sacked += r->flags & TCP_REC_SACKED ? r->end - r->start : 0;
+		n_sacked += r->flags & TCP_REC_SACKED ? 1 : 0;
+		lost += r->flags & TCP_REC_LOST ? r->end - r->start : 0;
+		last = r;
+	}
+	return at == c->snd_nxt && last == c->rec_tail && n == c->n_rec && sacked == c->sacked &&
+	       lost == c->lost && n_sacked == c->n_sacked && !tcp_sack_reneged(c);
+}
+
 /* Returns the text of the first broken rule, NULL when all hold. */
 static inline const char *tcp_check(const struct tcp_conn *c)
 {
@@ -48,7 +71,7 @@ static inline const char *tcp_check(const struct tcp_conn *c)
 	} while (0)
 	RULE(c->state < TCP_S_COUNT && c->state != TCP_S_LISTEN);
 	if (c->state == TCP_S_CLOSED) {
-		RULE(!c->listener);
+		RULE(!c->listener && !c->rec && !c->n_rec);
 		RULE(tcp_deadline(c) == TCP_NEVER);
 		return NULL;
 	}
@@ -72,10 +95,8 @@ static inline const char *tcp_check(const struct tcp_conn *c)
 	RULE(c->n_ready <= TCP_READY_MAX && c->n_rx <= TCP_RX_MAX);
 	RULE(tcp_leq(c->rx_start, c->rx_end));
 	RULE(tcp_check_set(c->rx, c->n_rx, c->rx_start, c->rx_end));
-	RULE(c->n_sacked <= TCP_SACKED_MAX);
-	RULE(tcp_check_set(c->sacked, c->n_sacked, c->snd_una + 1, c->snd_nxt));
-	RULE(tcp_leq(c->snd_una, c->lost_edge) && tcp_leq(c->lost_edge, c->snd_nxt));
-	RULE(tcp_leq(c->snd_una, c->high_rxt) && tcp_leq(c->high_rxt, c->snd_nxt));
+	RULE(tcp_check_records(c));
+	RULE(c->frto == TCP_FRTO_OFF || c->recovery == TCP_R_LOSS);
 	RULE(c->recovery < TCP_R_COUNT);
 	RULE(c->recovery == TCP_R_OPEN || tcp_lt(c->snd_una, c->recover));
 	RULE(tcp_sack_pipe(c) <= tcp_flight(c));

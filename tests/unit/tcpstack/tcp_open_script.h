@@ -47,6 +47,8 @@ static inline void os_init(struct os *o)
 		seed[i] = (uint8_t)(i * 37 + 11);
 	tcp_keys_init(&o->keys, seed);
 	tcp_cfg_default(&o->t.cfg);
+	tcp_pool_init(&o->t.pool, o->t.rec, TT_MAX * 4, TT_MAX);
+	o->t.cfg.pool = &o->t.pool;
 	o->t.cfg.keys = &o->keys;
 	o->t.now = 1000000000;
 	o->t.wnd = 30000;

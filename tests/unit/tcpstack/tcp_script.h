@@ -36,6 +36,8 @@ struct tt_want {
 struct tt {
 	struct tcp_conn c; /* first: ops get the test from it */
 	struct tcp_cfg cfg;
+	struct tcp_pool pool;		  /* of rec[] */
+	struct tcp_txrec rec[TT_MAX * 4]; /* transmission records */
 	struct tcp_state_io st;
 	uint64_t now;
 	struct tcp_emit out[TT_MAX]; /* emitted and not taken */
@@ -96,6 +98,8 @@ static inline void tt_prepare(struct tt *t)
 {
 	memset(t, 0, sizeof(*t));
 	tcp_cfg_default(&t->cfg);
+	tcp_pool_init(&t->pool, t->rec, TT_MAX * 4, TT_MAX);
+	t->cfg.pool = &t->pool;
 	t->now = 10000000;
 	t->wnd = TT_WND;
 	t->seg_ts = 7000;

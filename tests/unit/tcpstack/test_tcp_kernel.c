@@ -51,17 +51,19 @@ enum { END_READ_EOF, END_FIN_FIRST, END_RST };
 
 /** The shell of the connection under test. */
 struct shell {
-	struct tcp_conn c;     /* first: ops get the shell from it */
-	struct tcp_cfg cfg;    /* defaults */
-	struct tcp_keys keys;  /* any */
-	struct tcp_listener l; /* gives this one connection */
-	const struct job *job; /* what goes on */
-	int tun;	       /* packets of the kernel */
-	struct net_flow flow;  /* from us to the client */
-	uint32_t isn, irs;     /* first payload byte of each direction */
-	bool live;	       /* imported */
-	bool bad;	       /* a wrong byte came */
-	uint64_t rng;	       /* of the loss */
+	struct tcp_conn c;	   /* first: ops get the shell from it */
+	struct tcp_cfg cfg;	   /* defaults */
+	struct tcp_pool pool;	   /* of rec[] */
+	struct tcp_txrec rec[256]; /* transmission records */
+	struct tcp_keys keys;	   /* any */
+	struct tcp_listener l;	   /* gives this one connection */
+	const struct job *job;	   /* what goes on */
+	int tun;		   /* packets of the kernel */
+	struct net_flow flow;	   /* from us to the client */
+	uint32_t isn, irs;	   /* first payload byte of each direction */
+	bool live;		   /* imported */
+	bool bad;		   /* a wrong byte came */
+	uint64_t rng;		   /* of the loss */
 	unsigned int events[TCP_E_COUNT];
 	uint16_t ip_id;
 	uint32_t down_left; /* bytes not produced yet */
@@ -495,6 +497,8 @@ static bool run(int tun, const struct job *j, uint64_t seed)
 
 	tcp_cfg_default(&s.cfg);
 	prepare_open(&s);
+	tcp_pool_init(&s.pool, s.rec, 256, 128);
+	s.cfg.pool = &s.pool;
 	s.down_left = j->down;
 	if (pipe(ready))
 		return false;

@@ -67,8 +67,10 @@ static const char *const stamp_name[STAMPS] = {"none", "unwanted", "newer",
 					       "same", "older",	   "missing"};
 
 static struct tcp_cfg cfg;
-static struct tcp_pool pool;
-static struct tcp_txrec rec[64];
+static struct tcp_pool pool;	 /* of rec[] */
+static struct tcp_txrec rec[64]; /* transmission records of the one connection there is */
+static struct tcp_pool fresh_pool;
+static struct tcp_txrec fresh_rec[64]; /* both as they belong to the connection that is copied */
 static struct tcp_keys keys;
 static struct net_flow flow;
 static const uint64_t start = 1000000000;
@@ -381,6 +383,9 @@ static void check(const struct rig *fresh, enum how how, enum stamps st, const s
 	struct rig r = *fresh;
 	const char *what;
 
+	pool = fresh_pool;
+	memcpy(rec, fresh_rec, sizeof(rec));
+
 	got = observe(&r, s, start + 1000000);
 	what = differs(&r, &want, &got);
 	cases++;
@@ -448,6 +453,8 @@ static void run(enum how how)
 			if (how <= LISTEN && st > UNWANTED)
 				continue;
 			make(&fresh, how, wnd, st >= NEWER);
+			fresh_pool = pool;
+			memcpy(fresh_rec, rec, sizeof(rec));
 			all_segments(&fresh, how, st);
 		}
 	}

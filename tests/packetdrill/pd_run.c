@@ -88,13 +88,10 @@ static void load(struct pd_run *r, const char *so_filename, const char *flags)
 void pd_run(const struct pd_script *t, enum pd_version version, const char *so_filename)
 {
 	static struct pd_run r;
-	char flags[160];
 
 	r = (struct pd_run){.t = t, .version = version, .code_fd = -1};
 	memset(r.fd, 0xff, sizeof(r.fd));
-	/* 20 bytes more of header: the same MSS for both versions. */
-	snprintf(flags, sizeof(flags), "%s,%s", version == PD_IPV6 ? "mtu=1520" : "", t->so_flags);
-	load(&r, so_filename, flags);
+	load(&r, so_filename, t->so_flags);
 	r.extra->limit(r.so.ud, 1);
 	r.t0 = pd_now(&r);
 	for (unsigned int i = 0; i < t->n; i++)

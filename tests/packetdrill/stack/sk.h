@@ -69,7 +69,7 @@ enum sk_kind {
 	SK_CONN,      /* a connection, accepted or not, open or not */
 };
 
-/** What a script says by setsockopt(SOL_TAGD) before the takeover; children inherit it. */
+/** What a script says by setsockopt(); children of a listener inherit it. */
 struct sk_setup {
 	bool takeover;	      /* the kernel's handshake, then a takeover */
 	bool courtesy_ack;    /* the ACK that a takeover owes is shown to the script */
@@ -77,6 +77,9 @@ struct sk_setup {
 	uint32_t in_flight;   /* bytes sent by the kernel before the takeover */
 	uint32_t expect_late; /* microseconds, 0: off */
 	uint32_t read_delay;  /* payload takes that long, microseconds */
+	bool read_fail;	      /* payload cannot be had any more */
+	bool nodelay, cork;   /* TCP_NODELAY, TCP_CORK */
+	bool keepalive;	      /* SO_KEEPALIVE */
 	uint32_t place_delay; /* placement takes that long, microseconds */
 };
 
@@ -97,6 +100,7 @@ struct sk_sock {
 	bool syn_seen;		   /* handshake: SYN-ACK was sent */
 	bool live;		   /* the core has the connection */
 	bool open;		   /* it was ESTABLISHED */
+	bool options_due;	   /* sk_options() is to be called */
 	bool touched;		   /* something was sent or received since the import */
 	uint64_t synack_at;	   /* handshake: when the SYN-ACK was sent, 0: more than once */
 	uint64_t import_at;	   /* when the core took over */
@@ -142,7 +146,7 @@ struct sk_stack {
 	uint64_t limit;		       /* netdev_receive() goes up to there; 0: not said */
 	STAILQ_HEAD(, sk_pkt) out;     /* packets sent, oldest first */
 	uint32_t iss;		       /* first sequence number of the next connection */
-	uint16_t mtu;		       /* of the device */
+	uint16_t mtu;		       /* of the device, 0: what makes the MSS 1460 */
 	uint16_t next_port;	       /* ephemeral */
 	uint16_t ip_id;		       /* next IPv4 identification */
 	struct tcp_keys keys;	       /* secrets */
@@ -153,6 +157,7 @@ struct sk_stack {
 	uint8_t wscale;		       /* shift of our windows */
 	uint8_t ecn;		       /* enum sk_ecn */
 	uint8_t cookies;	       /* enum tcp_cookie_policy */
+	bool notso;		       /* runs are cut into segments */
 	struct sk_setup set;	       /* copied to new sockets */
 	struct sk_sock sock[SK_SOCKS]; /* all */
 };
@@ -172,7 +177,7 @@ void sk_drop(struct sk_sock *s);	     /* a connection that is over and has no de
 void sk_output(struct sk_sock *s);
 void sk_place(struct sk_sock *s);
 void sk_due_run(struct sk_sock *s); /* what is due now */
-uint16_t sk_path_mss(const struct sk_sock *s);
+uint16_t sk_path_mss(const struct sk_stack *st, const struct net_flow *f);
 extern const struct tcp_ops sk_ops;
 
 /* sk_handshake.c */
@@ -202,6 +207,8 @@ void sk_handback(struct sk_sock *s, bool unsure);
 /* sk_opt.c, sk_info.c: as the ABI says. */
 int sk_getsockopt(struct sk_sock *s, int level, int name, void *v, socklen_t *n);
 int sk_setsockopt(struct sk_sock *s, int level, int name, const void *v, socklen_t n);
+void sk_options(struct sk_sock *s); /* tells the core what the program has set */
+int sk_set_tagd(struct sk_sock *s, int name, uint32_t v);	 /* sk_tagd.c */
 size_t sk_info(const struct sk_sock *s, void *buf, size_t room); /* TCP_INFO, fills it */
 
 /* sk_call.c, sk_io.c: socket of a descriptor, NULL with errno EBADF. */

@@ -275,6 +275,7 @@ int sk_fcntl(struct sk_stack *st, int fd, int cmd, long arg)
 short sk_readiness(const struct sk_sock *s)
 {
 	bool over = s->live && s->c.state == TCP_S_CLOSED;
+	uint32_t end;
 	bool eof = s->shut_rd || (s->live && s->c.fin_placed) || over;
 	short r = 0;
 
@@ -288,6 +289,8 @@ short sk_readiness(const struct sk_sock *s)
 		r |= POLLERR;
 	if (sk_readable(s) >= s->lowat || eof)
 		r |= POLLIN;
+	if (s->open && tcp_urgent_end(&s->c, &end) && tcp_lt(s->consumed, end))
+		r |= POLLPRI;
 	if (eof)
 		r |= POLLRDHUP;
 	if (over || (s->shut_wr && eof))

@@ -8,6 +8,7 @@
 #include "sk.h"
 
 #define RING 131072 /* bytes of a receive ring */
+#define MSS  1460   /* of both versions of IP: scripts are the same for both */
 
 static void add_due(struct sk_sock *s, const struct sk_due *d)
 {
@@ -23,6 +24,8 @@ static int op_want(struct tcp_conn *c, uint32_t seq, uint32_t len, bool retx)
 	struct sk_sock *s = (struct sk_sock *)c;
 	struct sk_due d = {.at = s->st->now + s->set.read_delay, .seq = seq, .len = len};
 
+	if (s->set.read_fail)
+		return EIO;
 	if (!s->set.read_delay)
 		return 0;
 	for (unsigned int i = 0; i < s->n_due; i++) {
@@ -66,7 +69,7 @@ static void op_event(struct tcp_conn *c, enum tcp_event ev)
 	s->events[ev]++;
 	switch (ev) {
 	case TCP_E_ESTABLISHED:
-		s->open = true;
+		s->open = s->options_due = true;
 		s->first = c->snd_una;
 		s->consumed = c->rcv_nxt;
 		break;
@@ -116,15 +119,17 @@ void sk_drop(struct sk_sock *s)
 		s->kind = SK_FREE;
 }
 
-uint16_t sk_path_mss(const struct sk_sock *s)
+uint16_t sk_path_mss(const struct sk_stack *st, const struct net_flow *f)
 {
-	return (uint16_t)(s->st->mtu - (net_addr_is_v4(&s->flow.local) ? 40 : 60));
+	return (uint16_t)(st->mtu ? st->mtu - (net_addr_is_v4(&f->local) ? 40 : 60) : MSS);
 }
 
 void sk_output(struct sk_sock *s)
 {
 	if (!s->live)
 		return;
+	if (s->options_due)
+		sk_options(s);
 	tcp_output(&s->c, s->st->now);
 	for (unsigned int i = 0; i < s->n_runs; i++)
 		tcp_sent(&s->c, s->runs[i].start, s->runs[i].end - s->runs[i].start, s->st->now);

@@ -27,7 +27,7 @@ static uint8_t synack_options(const struct sk_sock *s, uint8_t *o)
 
 	o[0] = NET_OPT_MSS;
 	o[1] = 4;
-	net_put16(o + 2, sk_path_mss(s));
+	net_put16(o + 2, sk_path_mss(s->st, &s->flow));
 	if (io->ts_ok || io->sack_ok) {
 		o[n++] = io->sack_ok && io->ts_ok ? NET_OPT_SACK_PERM : 1;
 		o[n++] = io->sack_ok && io->ts_ok ? 2 : 1;
@@ -59,7 +59,7 @@ static uint16_t syn_window(const struct sk_sock *s)
 static void on_syn(struct sk_sock *s, const struct tcp_seg *seg)
 {
 	struct tcp_emit e = {.ack = seg->seq + 1, .flags = TCP_SYN | TCP_ACK};
-	uint16_t path = sk_path_mss(s), mss = seg->mss;
+	uint16_t path = sk_path_mss(s->st, &s->flow), mss = seg->mss;
 
 	if (!mss)
 		mss = net_addr_is_v4(&s->flow.remote) ? 536 : 1220; /* RFC 9293 section 3.7.1 */
@@ -121,7 +121,7 @@ static void import(struct sk_sock *s, const struct tcp_seg *seg)
 	}
 	if (s->set.expect_late)
 		tcp_expect_late(&s->c, now + s->set.expect_late);
-	s->live = s->open = true;
+	s->live = s->open = s->options_due = true;
 }
 
 void sk_handshake(struct sk_sock *s, const struct tcp_seg *seg)
@@ -148,6 +148,7 @@ void sk_successor(struct sk_sock *s)
 		fputs("the core refused the state it exported\n", stderr);
 		exit(2);
 	}
+	sk_options(s);
 	if (s->set.expect_late)
 		tcp_expect_late(&s->c, now + s->set.expect_late);
 }

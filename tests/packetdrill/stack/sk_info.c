@@ -106,7 +106,7 @@ size_t sk_info(const struct sk_sock *s, void *buf, size_t room)
 		i.tcpi_rcv_wscale = c->rcv_wscale & 15;
 		i.tcpi_snd_mss = tcp_eff_mss(c);
 		i.tcpi_rcv_mss = c->rcv_mss;
-		i.tcpi_advmss = sk_path_mss(s);
+		i.tcpi_advmss = sk_path_mss(s->st, &s->flow);
 		i.tcpi_bytes_received = tcp_bytes_in(c);
 		i.tcpi_segs_out = c->stats.segs_out;
 		i.tcpi_segs_in = c->stats.segs_in;

@@ -110,6 +110,9 @@ ssize_t sk_send(struct sk_stack *st, int fd, size_t n, int flags)
 		if (broken(s) || !part || s->connecting)
 			break;
 		tcp_produced(&s->c, (uint32_t)part, st->now);
+		if (flags & MSG_OOB)
+			tcp_urgent(&s->c);
+		tcp_set_cork(&s->c, s->set.cork || flags & MSG_MORE);
 		sk_output(s);
 		done += part;
 	}
@@ -119,14 +122,25 @@ ssize_t sk_send(struct sk_stack *st, int fd, size_t n, int flags)
 int sk_ioctl(struct sk_stack *st, int fd, unsigned long request, int *v)
 {
 	struct sk_sock *s = sk_fd(st, fd);
+	uint32_t end;
 
 	if (!s)
 		return -1;
-	if (s->kind != SK_CONN ||
-	    (request != SIOCINQ && request != SIOCOUTQ && request != SIOCOUTQNSD))
+	if (s->kind != SK_CONN)
 		return (int)fail(EINVAL);
-	*v = request == SIOCINQ	   ? (int)sk_readable(s)
-	     : request == SIOCOUTQ ? (int)(s->c.snd_avail - s->c.snd_una)
-				   : (int)(s->c.snd_avail - tcp_data_nxt(&s->c));
-	return 0;
+	switch (request) {
+	case SIOCINQ:
+		*v = (int)sk_readable(s);
+		return 0;
+	case SIOCOUTQ:
+		*v = (int)(s->c.snd_avail - s->c.snd_una);
+		return 0;
+	case SIOCOUTQNSD:
+		*v = (int)(s->c.snd_avail - tcp_data_nxt(&s->c));
+		return 0;
+	case SIOCATMARK: /* the next byte is the one behind the urgent ones */
+		*v = s->open && tcp_urgent_end(&s->c, &end) && end == s->consumed;
+		return 0;
+	}
+	return (int)fail(EINVAL);
 }

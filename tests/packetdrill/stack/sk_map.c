@@ -66,4 +66,9 @@ void sk_handback(struct sk_sock *s, bool unsure)
 		fputs("the kernel's part refused the state\n", stderr);
 		exit(2);
 	}
+	/* A kernel does not owe the ACK that a takeover does. */
+	s->io = k;
+	s->import_at = s->st->now;
+	s->touched = false;
+	sk_options(s);
 }

@@ -15,8 +15,10 @@ static struct tcp_offer offer(const struct sk_sock *s, bool active)
 
 	if (active && s->st->ecn == SK_ECN_ACCEPT)
 		opts &= (uint8_t)~TCP_O_ECN;
-	return (struct tcp_offer){
-		.room = s->ring, .mss = sk_path_mss(s), .opts = opts, .wscale = s->st->wscale};
+	return (struct tcp_offer){.room = s->ring,
+				  .mss = sk_path_mss(s->st, &s->flow),
+				  .opts = opts,
+				  .wscale = s->st->wscale};
 }
 
 static struct tcp_conn *op_take(struct tcp_listener *core, const struct net_flow *f)
@@ -49,14 +51,14 @@ void sk_listen_input(struct sk_sock *l, const struct net_flow *f, const struct t
 	struct sk_sock *s;
 
 	/* The MSS depends on the version of IP, which a listener on both does not know. */
-	l->l.offer.mss = (uint16_t)(l->st->mtu - (net_addr_is_v4(&f->local) ? 40 : 60));
+	l->l.offer.mss = sk_path_mss(l->st, f);
 	tcp_listen_input(&l->l, f, seg, after, l->st->now, &res);
 	if (res.has_reply)
 		sk_reply(l->st, f, &res.reply);
 	s = (struct sk_sock *)res.conn;
 	if (!s)
 		return;
-	s->c.cfg = &s->cfg; /* its own from here on: options of one connection */
+	tcp_set_cfg(&s->c, &s->cfg); /* its own from here on: options of one connection */
 	if (res.rx.len || res.rx.fin)
 		sk_place(s);
 	sk_output(s);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sk_opt.c - socket options: what Linux has and the core can do, and SOL_TAGD. */
+/* sk_opt.c - socket options: what Linux has and the core can do. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -24,6 +24,36 @@ static int answer(void *v, socklen_t *n, const void *from, size_t len)
 	return 0;
 }
 
+/* Options whose value is a number; false: there is no such option. */
+static bool get_number(struct sk_sock *s, int level, int name, int *x)
+{
+	const struct {
+		int level, name, value;
+	} all[] = {
+		{SOL_TCP, TCP_MAXSEG, s->live ? s->c.mss : 536},
+		{SOL_TCP, TCP_USER_TIMEOUT, (int)(s->cfg.user_timeout_us / 1000)},
+		{SOL_TCP, TCP_NODELAY, s->set.nodelay},
+		{SOL_TCP, TCP_CORK, s->set.cork},
+		{SOL_TCP, TCP_KEEPIDLE, (int)(s->cfg.keep_idle_ms / 1000)},
+		{SOL_TCP, TCP_KEEPINTVL, (int)(s->cfg.keep_intvl_ms / 1000)},
+		{SOL_TCP, TCP_KEEPCNT, s->cfg.keep_count},
+		{SOL_SOCKET, SO_KEEPALIVE, s->set.keepalive},
+		{SOL_SOCKET, SO_ERROR, s->err},
+		{SOL_SOCKET, SO_RCVBUF, (int)s->ring},
+		{SOL_SOCKET, SO_SNDBUF, (int)s->sndbuf},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (all[i].level != level || all[i].name != name)
+			continue;
+		*x = all[i].value;
+		if (level == SOL_SOCKET && name == SO_ERROR)
+			s->err = 0;
+		return true;
+	}
+	return false;
+}
+
 int sk_getsockopt(struct sk_sock *s, int level, int name, void *v, socklen_t *n)
 {
 	uint8_t info[512] = {0};
@@ -35,66 +65,9 @@ int sk_getsockopt(struct sk_sock *s, int level, int name, void *v, socklen_t *n)
 		return answer(v, n, info, CC_INFO);
 	if (level == SOL_SOCKET && name == SO_MEMINFO)
 		return answer(v, n, info, MEMINFO);
-	if (level == SOL_TCP && name == TCP_MAXSEG)
-		x = s->live ? s->c.mss : 536;
-	else if (level == SOL_TCP && name == TCP_USER_TIMEOUT)
-		x = (int)(s->cfg.user_timeout_us / 1000);
-	else if (level == SOL_SOCKET && name == SO_ERROR)
-		x = s->err, s->err = 0;
-	else if (level == SOL_SOCKET && name == SO_RCVBUF)
-		x = (int)s->ring;
-	else if (level == SOL_SOCKET && name == SO_SNDBUF)
-		x = (int)s->sndbuf;
-	else
+	if (!get_number(s, level, name, &x))
 		return fail(ENOPROTOOPT);
 	return answer(v, n, &x, sizeof(x));
-}
-
-/* Options of SOL_TAGD. */
-static int set_tagd(struct sk_sock *s, int name, uint32_t v)
-{
-	struct sk_setup *set = &s->set;
-
-	switch (name) {
-	case TAGD_IN_FLIGHT:
-		set->takeover = true;
-		set->in_flight = v;
-		return 0;
-	case TAGD_EXPECT_LATE:
-		set->takeover = true;
-		set->expect_late = v;
-		return 0;
-	case TAGD_RESUME_LOSS:
-		set->resume_loss = v;
-		return 0;
-	case TAGD_COURTESY_ACK:
-		set->takeover = true;
-		set->courtesy_ack = v;
-		return 0;
-	case TAGD_READ_DELAY:
-		set->read_delay = v;
-		return 0;
-	case TAGD_PLACE_DELAY:
-		set->place_delay = v;
-		return 0;
-	case TAGD_TAKEOVER:
-		set->takeover = v;
-		return 0;
-	case TAGD_USER_TIMEOUT:
-		s->cfg.user_timeout_us = v;
-		return 0;
-	}
-	if (!s->live)
-		return fail(ENOTCONN);
-	if (name == TAGD_SUCCESSOR)
-		sk_successor(s);
-	else if (name == TAGD_QUIESCE)
-		tcp_quiesce(&s->c, s->st->now);
-	else if (name == TAGD_HANDBACK || name == TAGD_GATEWAY_DIED)
-		sk_handback(s, name == TAGD_GATEWAY_DIED);
-	else
-		return fail(ENOPROTOOPT);
-	return 0;
 }
 
 static int set_socket(struct sk_sock *s, int name, const void *v, socklen_t n, int x)
@@ -118,6 +91,12 @@ static int set_socket(struct sk_sock *s, int name, const void *v, socklen_t n, i
 	case SO_SNDBUF:
 		s->sndbuf = (uint32_t)x;
 		return 0;
+	case SO_KEEPALIVE:
+		s->set.keepalive = x;
+		sk_options(s);
+		return 0;
+	case SO_OOBINLINE: /* urgent bytes are always bytes of the stream */
+		return 0;
 	case SO_RCVLOWAT:
 		s->lowat = x > 0 ? (uint32_t)x : 1;
 		return 0;
@@ -129,12 +108,43 @@ static int set_tcp(struct sk_sock *s, int name, int x)
 {
 	switch (name) {
 	case TCP_NODELAY:
-		return 0;
-	case TCP_USER_TIMEOUT:
-		s->cfg.user_timeout_us = (uint32_t)x * 1000;
-		return 0;
+		s->set.nodelay = x;
+		break;
+	case TCP_CORK:
+		s->set.cork = x;
+		break;
+	case TCP_KEEPIDLE:
+		s->cfg.keep_idle_ms = (uint32_t)x * 1000;
+		break;
+	case TCP_KEEPINTVL:
+		s->cfg.keep_intvl_ms = (uint32_t)x * 1000;
+		break;
+	case TCP_KEEPCNT:
+		s->cfg.keep_count = (uint8_t)x;
+		break;
+	case TCP_USER_TIMEOUT: /* 0: the default */
+		s->cfg.user_timeout_us = x ? (uint32_t)x * 1000 : s->st->cfg.user_timeout_us;
+		break;
+	case TCP_QUICKACK:
+		if (s->open && x)
+			tcp_quickack(&s->c);
+		break;
+	default:
+		return fail(ENOPROTOOPT);
 	}
-	return fail(ENOPROTOOPT);
+	sk_options(s);
+	return 0;
+}
+
+void sk_options(struct sk_sock *s)
+{
+	if (!s->open)
+		return;
+	tcp_set_cfg(&s->c, &s->cfg);
+	tcp_set_nodelay(&s->c, s->set.nodelay);
+	tcp_set_cork(&s->c, s->set.cork);
+	tcp_set_keepalive(&s->c, s->set.keepalive);
+	s->options_due = false;
 }
 
 int sk_setsockopt(struct sk_sock *s, int level, int name, const void *v, socklen_t n)
@@ -144,7 +154,7 @@ int sk_setsockopt(struct sk_sock *s, int level, int name, const void *v, socklen
 	if (!v || n < sizeof(x))
 		return fail(EINVAL);
 	memcpy(&x, v, sizeof(x));
-	r = level == SOL_TAGD	  ? set_tagd(s, name, (uint32_t)x)
+	r = level == SOL_TAGD	  ? sk_set_tagd(s, name, (uint32_t)x)
 	    : level == SOL_SOCKET ? set_socket(s, name, v, n, x)
 	    : level == SOL_TCP	  ? set_tcp(s, name, x)
 				  : fail(ENOPROTOOPT);

@@ -2,10 +2,11 @@
 /*
  * sk_so.c - the stack as packetdrill loads it (sk_abi.h).
  *
- * Flags, separated by commas: mtu=N of the device; iss=N, first sequence number of the first
- * connection that a kernel opens; takeover, every listener has it (TAGD_TAKEOVER); wscale=N, shift
- * of our windows, 7; nosack, nots and nowscale, options that are not offered; ecn=0, 1 and 2,
- * never, always, and when the client asks; cookies=0, 1 and 2, never, when the backlog is full, and
+ * Flags, separated by commas: mtu=N of the device, what makes the MSS 1460 unless said; notso,
+ * packets are no larger than the path takes; iss=N, first sequence number of the first connection
+ * that a kernel opens; takeover, every listener has it (TAGD_TAKEOVER); wscale=N, shift of our
+ * windows, 7; nosack, nots and nowscale, options that are not offered; ecn=0, 1 and 2, never,
+ * always, and when the client asks; cookies=0, 1 and 2, never, when the backlog is full, and
  * always.
  *
  * packetdrill asks the C library, not the stack, for TCP_INFO. Loaded by LD_PRELOAD as well, the
@@ -345,6 +346,8 @@ static void set_flag(struct sk_stack *st, const char *name, const char *value)
 		st->iss = v;
 	else if (!strcmp(name, "takeover"))
 		st->set.takeover = v;
+	else if (!strcmp(name, "notso"))
+		st->notso = v;
 	else if (!strcmp(name, "nosack"))
 		set_offer(st, TCP_O_SACK, 0);
 	else if (!strcmp(name, "nots"))
@@ -387,7 +390,6 @@ static struct sk_stack *new_stack(const char *flags)
 	STAILQ_INIT(&st->out);
 	st->now = st->start = START;
 	st->iss = 0xfffff000u;
-	st->mtu = 1500;
 	st->opts = TCP_O_ALL;
 	st->wscale = WSCALE;
 	st->ecn = SK_ECN_ACCEPT;

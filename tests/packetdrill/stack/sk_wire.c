@@ -37,24 +37,38 @@ static void transmit_mapped(struct sk_sock *s, uint8_t *frame, size_t len)
 	s->map_ack_due = true;
 }
 
-void sk_transmit(struct sk_sock *s, const struct tcp_emit *e)
+static void transmit_one(struct sk_sock *s, const struct tcp_emit *e, uint32_t seq, uint8_t flags,
+			 uint32_t len)
 {
 	static const struct net_l2 l2;
 	uint8_t frame[NET_ETH_HLEN + MAX_IP];
-	size_t hlen, tcp_len;
 	uint16_t l4;
+	size_t hlen;
 
-	hlen = net_build_tcp(frame, sizeof(frame), &l2, &s->flow, e, e->seq, e->flags, e->len,
+	hlen = net_build_tcp(frame, sizeof(frame), &l2, &s->flow, e, seq, flags, len,
 			     s->st->ip_id++, &l4);
 	if (!hlen)
 		abort();
-	memset(frame + hlen, 0, e->len);
-	tcp_len = hlen - l4;
-	net_tcp_csum_finish(frame + l4, tcp_len, 0);
+	memset(frame + hlen, 0, len);
+	net_tcp_csum_finish(frame + l4, hlen - l4, 0);
 	if (s->mapped)
-		transmit_mapped(s, frame, hlen + e->len);
+		transmit_mapped(s, frame, hlen + len);
 	else
-		queue(s->st, frame, hlen + e->len);
+		queue(s->st, frame, hlen + len);
+}
+
+/* A run is one packet, as with TSO, or cut as a device would. */
+void sk_transmit(struct sk_sock *s, const struct tcp_emit *e)
+{
+	uint32_t max = s->st->notso && e->len ? e->mss : e->len, off = 0, n;
+	uint8_t flags;
+
+	do {
+		n = e->len - off < max ? e->len - off : max;
+		flags = off + n < e->len ? e->flags & (uint8_t) ~(TCP_PSH | TCP_FIN) : e->flags;
+		transmit_one(s, e, e->seq + off, flags, n);
+		off += n;
+	} while (off < e->len);
 }
 
 /* A closed connection is none: its 4-tuple may be used again. */
@@ -125,9 +139,12 @@ static void input(struct sk_sock *s, const struct tcp_seg *seg)
 	}
 	s->touched = true;
 	tcp_input(&s->c, seg, s->st->now, &rx);
-	if (rx.len || rx.fin)
+	if (rx.len && s->fd < 0 && !s->parent)
+		tcp_abort(&s->c, s->st->now); /* RFC 1122 section 4.2.2.13: nobody will read it */
+	else if (rx.len || rx.fin)
 		sk_place(s);
 	sk_output(s);
+	sk_drop(s);
 }
 
 /* After a hand-back the map may owe the kernel an ACK that the client has sent long ago. */

@@ -465,7 +465,7 @@ struct b_conn *b_conn_new(uint16_t slot)
 	st.snd_wl1 = k->sisn;
 	st.snd_wl2 = k->cisn;
 	st.ts_val = 5000;
-	assert_int_equal(tcp_import(&k->c, &B.gw->tcp, &client_ops, &st, B.w->now_us), 0);
+	assert_int_equal(tcp_import(&k->c, &B.client, &client_ops, &st, B.w->now_us), 0);
 	B.conn[B.n_conn++] = k;
 	return k;
 }
@@ -612,6 +612,9 @@ int b_open(void **state)
 	B.gw->n_port = B.gw->n_worker = 1;
 	B.gw->epoch = 0xabcd;
 	tcp_cfg_default(&B.gw->tcp);
+	B.client = B.gw->tcp;
+	tcp_pool_init(&B.recs, B.rec, B_RECORDS, B_RECORDS / 4);
+	B.client.pool = &B.recs;
 	B.w = B.gw->worker[0] = calloc(1, sizeof(*B.w));
 	B.w->gw = B.gw;
 	B.w->pool = pool;

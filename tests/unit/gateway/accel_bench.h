@@ -12,9 +12,10 @@
 
 #include "gateway/gw_accel.h"
 
-#define B_RING	65536u /* bytes of each ring */
-#define B_SLOTS 16u
-#define B_MSGS	4096 /* messages remembered */
+#define B_RING	  65536u /* bytes of each ring */
+#define B_SLOTS	  16u
+#define B_RECORDS 4096 /* transmission records of the clients */
+#define B_MSGS	  4096 /* messages remembered */
 
 /** A message the host received. */
 struct b_msg {
@@ -55,9 +56,12 @@ struct bench {
 	struct gw_worker *w;
 	struct gw_link *link;
 	struct gw_host *host;
-	struct ib_cq hcq;   /* host's */
-	struct ib_set hset; /* host's */
-	uint8_t *mem;	    /* arena: lines, then rings */
+	struct tcp_cfg client;		 /* the clients' tunables */
+	struct tcp_pool recs;		 /* of rec[] */
+	struct tcp_txrec rec[B_RECORDS]; /* the clients' transmission records */
+	struct ib_cq hcq;		 /* host's */
+	struct ib_set hset;		 /* host's */
+	uint8_t *mem;			 /* arena: lines, then rings */
 	struct ibv_mr *mr;
 	struct b_msg msg[B_MSGS];
 	uint32_t n_msg;

@@ -52,13 +52,14 @@ struct corr_native *corr_native_new(uint32_t servers, uint32_t addrs);
 /** Adds a copy of *s. 0, ENOSPC or EEXIST (same fabric address). */
 int corr_native_add_server(struct corr_native *m, const struct corr_server *s);
 
-/** Adds: frames to addr go to server id. 0, ENOSPC, EEXIST, ENOENT (no such server). */
+/** Adds: frames to addr go to server id; an address may have several, whose order stays. 0, ENOSPC,
+ * EEXIST (it has it), ENOENT (no such server). */
 int corr_native_add_addr(struct corr_native *m, const uint8_t addr[16], uint32_t server_id);
 
 /** Frees a snapshot; NULL is fine. */
 void corr_native_free(struct corr_native *m);
 
-/** TCP-to-IBA native: server of a destination IP, or NULL. */
+/** TCP-to-IBA native: server of a destination IP, the first of several, or NULL. */
 const struct corr_server *corr_native_by_addr(const struct corr_native *m, const uint8_t addr[16]);
 
 /** IBA-to-TCP native: server of a source work queue, or NULL (gid NULL: by LID). */

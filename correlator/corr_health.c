@@ -64,7 +64,7 @@ uint32_t corr_load_share(uint32_t own_us, uint32_t median_us)
 {
 	uint64_t share;
 
-	if (!own_us || !median_us || own_us <= LOAD_FREE * (uint64_t)median_us)
+	if (own_us < CORR_LOAD_US || !median_us || own_us <= LOAD_FREE * (uint64_t)median_us)
 		return CORR_SHARE_FULL;
 	share = CORR_SHARE_FULL * LOAD_FREE * (uint64_t)median_us / own_us;
 	return share > LOAD_MIN ? (uint32_t)share : LOAD_MIN;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define CORR_LOAD_US	500u /* READs that are faster than this are not slow */
 #define CORR_SHARE_FULL 256u /* all flows that its weight gives it */
 
 /** How fast a server's signs of life are believed. */
@@ -39,8 +40,8 @@ uint32_t corr_health_share(const struct corr_health *h, const struct corr_health
 
 /**
  * Share by load: a server whose READs take `own_us` while the median of its peers is `median_us`
- * gives part of its flows away once it is more than twice as slow; a quarter at least it keeps.
- * 0 for unknown: full share.
+ * gives part of its flows away once it is more than twice as slow and takes CORR_LOAD_US at least;
+ * a quarter it keeps in any case. 0 for unknown: full share.
  */
 uint32_t corr_load_share(uint32_t own_us, uint32_t median_us);
 

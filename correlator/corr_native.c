@@ -24,11 +24,12 @@ static_assert(sizeof(struct source_key) == 24, "keys are hashed and compared as 
 struct native_addr {
 	uint8_t addr[16]; /* destination IP */
 	uint32_t server;  /* index into servers[] */
+	uint32_t next;	  /* entry of the next server with this address, + 1; 0: none */
 };
 
 /** A snapshot. */
 struct corr_native {
-	struct rte_hash *by_addr;    /* IP -> index + 1 into servers[] */
+	struct rte_hash *by_addr;    /* IP -> index + 1 of its first entry in addrs[] */
 	struct rte_hash *by_source;  /* struct source_key -> index + 1 into servers[] */
 	struct corr_server *servers; /* owned copies; never moved, so pointers into it stay good */
 	struct native_addr *addrs;   /* in the order they were added, for listing */
@@ -134,17 +135,25 @@ int corr_native_add_server(struct corr_native *m, const struct corr_server *s)
 int corr_native_add_addr(struct corr_native *m, const uint8_t addr[16], uint32_t server_id)
 {
 	const int64_t i = find_id(m, server_id);
+	int64_t first;
 	int err;
 
 	if (i < 0)
 		return ENOENT;
-	if (find(m->by_addr, addr) >= 0)
+	if (corr_native_owns(m, server_id, addr))
 		return EEXIST;
 	if (m->n_addrs == m->max_addrs)
 		return ENOSPC;
-	err = add(m->by_addr, addr, (uint32_t)i);
+	first = find(m->by_addr, addr);
+	err = first < 0 ? add(m->by_addr, addr, m->n_addrs) : 0;
 	if (err)
 		return err;
+	m->addrs[m->n_addrs].next = 0;
+	if (first >= 0) { /* behind the last of this address */
+		while (m->addrs[first].next)
+			first = m->addrs[first].next - 1;
+		m->addrs[first].next = m->n_addrs + 1;
+	}
 	memcpy(m->addrs[m->n_addrs].addr, addr, 16);
 	m->addrs[m->n_addrs++].server = (uint32_t)i;
 	return 0;
@@ -154,7 +163,7 @@ const struct corr_server *corr_native_by_addr(const struct corr_native *m, const
 {
 	const int64_t i = find(m->by_addr, addr);
 
-	return i < 0 ? NULL : &m->servers[i];
+	return i < 0 ? NULL : &m->servers[m->addrs[i].server];
 }
 
 const struct corr_server *corr_native_by_source(const struct corr_native *m, uint16_t slid,
@@ -170,9 +179,14 @@ const struct corr_server *corr_native_by_source(const struct corr_native *m, uin
 
 bool corr_native_owns(const struct corr_native *m, uint32_t server_id, const uint8_t addr[16])
 {
-	const struct corr_server *s = corr_native_by_addr(m, addr);
+	int64_t i = find(m->by_addr, addr);
 
-	return s && s->id == server_id;
+	while (i >= 0) {
+		if (m->servers[m->addrs[i].server].id == server_id)
+			return true;
+		i = (int64_t)m->addrs[i].next - 1;
+	}
+	return false;
 }
 
 bool corr_native_next(const struct corr_native *m, uint32_t *it, struct corr_native_entry *e)

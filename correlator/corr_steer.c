@@ -323,6 +323,10 @@ static void first(struct work *w)
 {
 	struct corr_verdict *v = w->v;
 
+	if (w->a->transit) {
+		refuse(w, CORR_DENY, CORR_WHY_WRONG_SERVER);
+		return;
+	}
 	if (!rules(w))
 		return;
 	if (w->a->pkt.from_server) {

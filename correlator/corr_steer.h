@@ -84,6 +84,7 @@ struct corr_ask {
 	uint16_t host;	/* server it came from, CORR_NONE: from a client LAN */
 	uint16_t owner; /* the only server of key.flow.local; CORR_NONE: none, or several */
 	uint8_t iface;	/* index of the port, or CORR_IFACE_FABRIC */
+	bool transit;	/* it came from host, but is another server's: known flows only */
 	bool fragment;	/* not the first of its packet: no ports */
 	bool dry;	/* only asked: nothing is counted or remembered */
 };

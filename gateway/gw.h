@@ -37,6 +37,7 @@
 #include <stdint.h>
 
 #include "correlator/corr.h"
+#include "correlator/corr_steer.h"
 #include "gateway/gw_stats.h"
 #include "ibside/ib.h"
 #include "tcpstack/net_build.h"
@@ -49,6 +50,7 @@
 #define GW_MAX_PORTS	8
 #define GW_MAX_HOSTS	256
 #define GW_MAX_SERVICES 256
+#define GW_MAX_RULES	1024
 #define GW_MAX_ADDRS	16 /* addresses of one port or server */
 #define GW_MAX_ARENAS	64 /* arenas of one host */
 #define GW_NAMELEN	64
@@ -76,6 +78,15 @@ struct gw_port_cfg {
 	uint32_t n_addr;
 	struct net_addr next_hop4, next_hop6; /* default routers; zero: none */
 	uint16_t mtu;			      /* IP MTU */
+	uint32_t announce;		      /* gratuitous ARPs or NAs per address and change */
+	uint32_t announce_ms;		      /* between two of them */
+};
+
+/** How the gateway finds out whether a server is well, beside its agent and queue pairs. */
+enum gw_check {
+	GW_CHECK_NONE,
+	GW_CHECK_TCP,  /* it accepts a connection */
+	GW_CHECK_HTTP, /* and answers GET with 2xx or 3xx */
 };
 
 /** [server "s1"] */
@@ -85,6 +96,18 @@ struct gw_server_cfg {
 	struct net_addr addr[GW_MAX_ADDRS]; /* addresses it may serve */
 	uint32_t n_addr;
 	uint32_t max_accelerated; /* connections; UINT32_MAX: no limit of its own */
+	struct rte_ether_addr
+		mac[GW_MAX_ADDRS]; /* on the LAN, of each address; the last for more */
+	uint32_t n_mac;		   /* 0: the port's */
+	uint32_t weight;	   /* share of new flows */
+	uint32_t max_conns;	   /* flows at a time, 0: no limit */
+	bool backup;		   /* only when no other server of an address is there */
+	bool forward;		   /* a firewall or IP-security server: passes on others' packets */
+	uint32_t check;		   /* enum gw_check */
+	uint16_t check_port;	   /* host byte order */
+	char check_path[128];	   /* of GET */
+	uint32_t check_ms;	   /* between checks */
+	struct corr_health_cfg health;
 };
 
 /** [service "web"] */
@@ -94,7 +117,31 @@ struct gw_service_cfg {
 	uint16_t port;	      /* host byte order; 0: any */
 	enum gw_accelerate accelerate;
 	uint32_t min_bytes;
-	uint32_t max_accelerated; /* connections; UINT32_MAX: no limit */
+	uint32_t max_accelerated;		   /* connections; UINT32_MAX: no limit */
+	uint8_t proto;				   /* IP protocol, 0: any */
+	char servers[512];			   /* names; empty: all that have the address */
+	uint32_t balance;			   /* enum corr_balance */
+	uint32_t table_size;			   /* of Maglev, a prime */
+	uint32_t affinity_ms;			   /* of SOURCE */
+	uint32_t no_server;			   /* 0: drop, 1: reject */
+	uint32_t max_conns;			   /* flows at a time, 0: no limit */
+	uint32_t max_client_conns;		   /* the same of each client */
+	uint8_t prefix4, prefix6;		   /* what counts as one client */
+	uint32_t syn_rate, syn_burst, client_rate; /* per second, 0: no limit */
+};
+
+/** [rule "name"] */
+struct gw_rule_cfg {
+	char name[GW_NAMELEN];
+	uint32_t action;	     /* enum corr_action */
+	struct corr_prefix src, dst; /* networks */
+	uint16_t sport[2], dport[2]; /* ranges, host byte order */
+	uint8_t proto;		     /* IP protocol, 0: any */
+	char iface[GW_NAMELEN];	     /* name of a port, "fabric" or "any" */
+	char via[GW_NAMELEN];	     /* server */
+	bool accelerate;	     /* past the via server */
+	uint32_t rate, burst, max_conns, client_rate, max_client_conns; /* 0: no limit */
+	uint8_t prefix4, prefix6; /* what counts as one client */
 };
 
 /** The whole configuration file. */
@@ -109,11 +156,14 @@ struct gw_cfg {
 	uint32_t memory_mb;    /* of DPDK without huge pages; 0: as much as needed */
 	uint32_t log_level;    /* enum gw_log_level */
 	uint32_t workers;
-	uint32_t max_accelerated; /* connections of the whole gateway */
-	uint32_t box_entries;	  /* of a black box; 0: no boxes */
-	uint32_t boxes;		  /* black boxes of each worker */
-	uint32_t host_timeout_ms; /* a lost host's clients are reset after this */
-	char device[64];	  /* [fabric] device, empty: first */
+	uint32_t max_accelerated;    /* connections of the whole gateway */
+	uint32_t box_entries;	     /* of a black box; 0: no boxes */
+	uint32_t boxes;		     /* black boxes of each worker */
+	uint32_t host_timeout_ms;    /* a lost host's clients are reset after this */
+	uint32_t flows;		     /* of each worker's connection table */
+	uint32_t otherwise;	     /* enum corr_action of flows that no rule fits */
+	char policy_key[GW_NAMELEN]; /* gateways that choose servers alike have the same */
+	char device[64];	     /* [fabric] device, empty: first */
 	uint8_t dev_port;
 	uint8_t gid_index;
 	char listen[108]; /* [fabric] bootstrap socket path */
@@ -123,6 +173,8 @@ struct gw_cfg {
 	uint32_t n_server;
 	struct gw_service_cfg service[GW_MAX_SERVICES];
 	uint32_t n_service;
+	struct gw_rule_cfg rule[GW_MAX_RULES];
+	uint32_t n_rule;
 };
 
 /** A client LAN port. */
@@ -140,15 +192,16 @@ struct gw_port {
 struct gw_link {
 	struct gw_host *host;
 	struct gw_worker *worker;
-	struct ib_set set;   /* its RC queue pairs */
-	struct ib_addr peer; /* the host's ctl queue pair, for listing; set when connected */
-	struct ibv_ah *ah;   /* towards its native queue pair */
-	struct ib_qp rc;     /* native RC queue pair; rc.qp NULL: not needed */
-	bool rc_up;	     /* rc is connected */
-	uint32_t ud_max;     /* longest frame that a datagram takes, bytes */
-	bool up;	     /* both ends connected, set alive */
-	bool open;	     /* set exists */
-	void *accel;	     /* acceleration's own per-link data, by gw_accel_link_up() */
+	struct ib_set set;	  /* its RC queue pairs */
+	struct ib_addr peer;	  /* the host's ctl queue pair, for listing; set when connected */
+	struct ibv_ah *ah;	  /* towards its native queue pair */
+	struct ib_qp rc;	  /* native RC queue pair; rc.qp NULL: not needed */
+	bool rc_up;		  /* rc is connected */
+	uint32_t ud_max;	  /* longest frame that a datagram takes, bytes */
+	bool up;		  /* both ends connected, set alive */
+	bool open;		  /* set exists */
+	_Atomic uint32_t read_us; /* smoothed time of an RDMA READ, 0: none so far */
+	void *accel;		  /* acceleration's own per-link data, by gw_accel_link_up() */
 };
 
 /** States of a host, one gw_host_set_state() in gw_fabric.c. */
@@ -173,6 +226,8 @@ struct gw_host {
 	struct ib_arena arena[GW_MAX_ARENAS]; /* n_arena set after the entry is complete */
 	_Atomic uint32_t n_arena;
 	_Atomic uint32_t accelerated; /* connections, all workers */
+	_Atomic uint64_t checks_good; /* checks that it passed (gw_check.c) */
+	_Atomic uint64_t checks_bad;  /* and failed */
 	struct gw_link link[GW_MAX_WORKERS];
 };
 
@@ -206,6 +261,7 @@ struct gw_served; /* a server address (gw_served.c) */
 struct gw_neigh;  /* neighbour table of one worker (gw_neigh.c) */
 struct gw_flows;  /* native TCP flows seen by one worker, for listing (gw_flows.c) */
 struct gw_accel;  /* everything of acceleration in one worker (gw_accel.c) */
+struct gw_health; /* of a server (gw_policy.h) */
 
 /** A worker: everything an lcore owns. */
 struct gw_worker {
@@ -220,6 +276,9 @@ struct gw_worker {
 	struct rte_mempool *pool;	    /* mbufs of received frames and headers, registered */
 	struct ibv_mr *pool_mr[8];	    /* its memory, see gw_mem.c */
 	struct corr_native *_Atomic native; /* snapshot in use, published by the control thread */
+	struct corr_policy *_Atomic policy; /* the same; NULL: nothing is shared or forbidden */
+	struct corr_steer *steer;	    /* what the policy remembers; NULL without policy */
+	uint64_t answer_rate;		    /* of RSTs and ICMP errors (gw_refuse.c) */
 	struct gw_neigh *neigh;
 	struct gw_flows *flows;
 	struct gw_accel *accel;
@@ -252,6 +311,9 @@ struct gw {
 	uint32_t n_served;
 	struct corr_native *native;   /* the snapshot that all workers have */
 	struct gw_capture *capture;   /* of the fabric: the last one, or NULL (gw_capture.c) */
+	struct corr_policy *policy;   /* the policy that all workers have, or NULL */
+	struct corr_live *live;	      /* what changes beside it */
+	struct gw_health *health;     /* of each server; control thread */
 	struct gw_ctl *ctl;	      /* control thread: event loop, sockets (gw_main.c) */
 	struct tcp_cfg tcp;	      /* tunables of the TCP core */
 	_Atomic uint32_t accelerated; /* connections, all hosts */
@@ -306,6 +368,11 @@ void gw_flows_end(struct gw_worker *w, const struct net_flow *f);
 /** The gateway has reset a connection at its client: no native frame will tell. */
 void gw_flows_ended(struct gw_worker *w, const struct net_flow *f);
 
+/* --- gateway/gw_steer.c ------------------------------------------------------------------ */
+
+/** True when a flow must stay native: its firewall wants to see it. */
+bool gw_steer_native(struct gw_worker *w, const struct net_flow *f);
+
 /* --- gateway/gw_accel.c and its neighbours: acceleration --------------------------------- */
 
 /** Creates and destroys a worker's acceleration state. */
@@ -336,6 +403,9 @@ void gw_accel_bounced(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m
 uint32_t gw_accel_run(struct gw_worker *w);
 /** Next time anything is due, for idle sleeping; TCP_NEVER. */
 uint64_t gw_accel_deadline(const struct gw_worker *w);
+
+/** True when a flow is in the accelerated map of worker w (its context). */
+bool gw_accel_has(struct gw_worker *w, const struct corr_flow *f);
 
 /** One row of `conn list`; both kinds of connections. */
 struct gw_conn_row {

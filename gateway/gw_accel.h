@@ -54,6 +54,7 @@ struct gw_chunk {
 	uint8_t *addr;			    /* GW_CHUNK_SIZE bytes */
 	rte_iova_t iova;		    /* of addr, for the device */
 	struct rte_mbuf_ext_shared_info sh; /* references; free_cb brings it back */
+	uint64_t posted_us;		    /* when its READ was posted */
 	uint32_t seq;			    /* sequence number of its first byte */
 	uint32_t len;			    /* bytes of payload */
 	uint8_t state;			    /* enum gw_chunk_state */

@@ -7,6 +7,11 @@
 
 #include "gateway/gw_accel.h"
 
+bool gw_accel_has(struct gw_worker *w, const struct corr_flow *f)
+{
+	return w->accel && corr_accel_by_flow(w->accel->map, f);
+}
+
 /* State for people: the core's while it is at work, else the connection's. */
 static const char *state_text(const struct gw_conn *c)
 {

@@ -6,7 +6,7 @@
  * host it answers for every address of the client LAN but the host's own (proxy, RFC 1027), so a
  * host sees one neighbour, the gateway, and needs no other configuration than its address.
  */
-#include "gateway/gw_int.h"
+#include "gateway/gw_policy.h"
 #include "tcpstack/net_wire.h"
 
 #define ND_FIRST 133 /* router solicitation */
@@ -107,7 +107,7 @@ void gw_neigh_rx_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m
 	if (!read_message(w, m, p, &info))
 		return;
 	port = gw_port_of(w->gw, &info.target);
-	if (info.is_request && port && gw_server_of(w->gw, &info.target) != h->id) {
+	if (info.is_request && port && !gw_server_cfg_has(h->cfg, &info.target)) {
 		reply = answer(w, rte_pktmbuf_mtod(m, uint8_t *), p, &port->mac);
 		if (reply)
 			gw_native_send(w, h, reply);

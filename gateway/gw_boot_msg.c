@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gateway/gw_boot.h"
+#include "gateway/gw_policy.h"
 
 #define ARENA_RING_MIN 4096u
 #define ARENA_RING_MAX (1u << 30)
@@ -59,8 +60,7 @@ static bool parse_addrs(struct gw_session *s, const struct gw_host *h, const jso
 	{
 		const char *text = json_string_value(v);
 
-		if (!text || net_addr_parse(text, &out[i]) ||
-		    gw_server_of(s->boot->gw, &out[i]) != h->id) {
+		if (!text || net_addr_parse(text, &out[i]) || !gw_server_cfg_has(h->cfg, &out[i])) {
 			gw_boot_error(s,
 				      "hello addrs: %.45s is not among the addresses of [server "
 				      "\"%s\"] in the gateway's configuration",

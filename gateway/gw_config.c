@@ -26,10 +26,11 @@ struct section_kind {
 static const struct section_kind kinds[] = {
 	{"gateway", GW_SEC_GATEWAY, false}, {"port", GW_SEC_PORT, true},
 	{"fabric", GW_SEC_FABRIC, false},   {"server", GW_SEC_SERVER, true},
-	{"service", GW_SEC_SERVICE, true},
+	{"service", GW_SEC_SERVICE, true},  {"rule", GW_SEC_RULE, true},
 };
 
-#define SECTIONS_TEXT "[gateway], [port \"NAME\"], [fabric], [server \"NAME\"], [service \"NAME\"]"
+#define SECTIONS_TEXT \
+	"[gateway], [port \"NAME\"], [fabric], [server \"NAME\"], [service \"NAME\"], [rule \"NAME\"]"
 
 /** What the line reader carries. */
 struct reader {
@@ -116,6 +117,10 @@ static void open_section(struct gw_config_ctx *c, const struct section_kind *kin
 		c->target = open_named(c, g->server, sizeof(g->server[0]), &g->n_server,
 				       GW_MAX_HOSTS, c->server_line, name);
 		break;
+	case GW_SEC_RULE:
+		c->target = open_named(c, g->rule, sizeof(g->rule[0]), &g->n_rule, GW_MAX_RULES,
+				       c->rule_line, name);
+		break;
 	default:
 		c->target = open_named(c, g->service, sizeof(g->service[0]), &g->n_service,
 				       GW_MAX_SERVICES, c->service_line, name);
@@ -129,7 +134,7 @@ static void close_section(struct gw_config_ctx *c)
 		gw_config_required(c, c->line);
 	c->section = GW_SEC_NONE;
 	c->target = NULL;
-	c->seen = 0;
+	c->seen[0] = c->seen[1] = 0;
 	c->title[0] = '\0';
 }
 

@@ -17,6 +17,7 @@ enum gw_section {
 	GW_SEC_FABRIC,
 	GW_SEC_SERVER,
 	GW_SEC_SERVICE,
+	GW_SEC_RULE,
 	GW_SEC_COUNT
 };
 
@@ -30,12 +31,13 @@ struct gw_config_ctx {
 	enum gw_section section; /* current one */
 	void *target;		 /* structure the section's keys go to */
 	char title[128];	 /* "[port \"lan0\"]" for messages */
-	uint64_t seen;		 /* keys given in this section, a bit each (gw_config_key.c) */
+	uint64_t seen[2];	 /* keys given in this section, a bit each (gw_config_key.c) */
 	bool had_gateway;	 /* [gateway] was there */
 	bool had_fabric;	 /* [fabric] was there */
 	unsigned int port_line[GW_MAX_PORTS];	    /* line of each section, for late checks */
 	unsigned int server_line[GW_MAX_HOSTS];	    /* the same */
 	unsigned int service_line[GW_MAX_SERVICES]; /* the same */
+	unsigned int rule_line[GW_MAX_RULES];	    /* the same */
 };
 
 /** Reads and checks a file. All errors go to err. 0, EINVAL (errors printed) or ENOMEM. */
@@ -53,6 +55,8 @@ void gw_config_key(struct gw_config_ctx *c, const char *key, const char *value);
 void gw_config_required(struct gw_config_ctx *c, unsigned int line);
 /** Checks across sections. (gw_config_check.c) */
 void gw_config_check(struct gw_config_ctx *c);
+/** Of services and rules. (gw_config_policy.c) */
+void gw_config_check_policy(struct gw_config_ctx *c);
 /** Prints the table of keys: name, kind, default, meaning. (gw_config_key.c) */
 void gw_config_help(FILE *out);
 

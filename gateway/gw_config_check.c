@@ -77,6 +77,15 @@ static void check_ports(struct gw_config_ctx *c)
 				GW_MAX_PORTS);
 }
 
+/* True when address j of a server is one of those before it. */
+static bool given_before(const struct gw_server_cfg *s, uint32_t j)
+{
+	for (uint32_t i = 0; i < j; i++)
+		if (net_addr_eq(&s->addr[i], &s->addr[j]))
+			return true;
+	return false;
+}
+
 static void check_servers(struct gw_config_ctx *c)
 {
 	const struct gw_cfg *g = c->cfg;
@@ -86,15 +95,14 @@ static void check_servers(struct gw_config_ctx *c)
 		const struct gw_server_cfg *s = &g->server[i];
 
 		for (uint32_t j = 0; j < s->n_addr; j++) {
-			const struct gw_server_cfg *other = server_with(g, i, &s->addr[j]);
 			unsigned int line = c->server_line[i];
 
 			net_addr_str(&s->addr[j], t);
-			if (other)
+			if (given_before(s, j))
 				gw_config_error(c, line,
-						"[server \"%s\"] address: found %s, which [server "
-						"\"%s\"] has already; allowed: each address once",
-						s->name, t, other->name);
+						"[server \"%s\"] address: found %s a second time; "
+						"allowed: each address once",
+						s->name, t);
 			else if (port_with(g, &s->addr[j]))
 				gw_config_error(c, line,
 						"[server \"%s\"] address: found %s, which is the "
@@ -130,7 +138,7 @@ static void check_services(struct gw_config_ctx *c)
 					s->name, net_addr_str(&s->addr, t));
 		for (uint32_t j = 0; j < i; j++)
 			if (net_addr_eq(&g->service[j].addr, &s->addr) &&
-			    g->service[j].port == s->port)
+			    g->service[j].port == s->port && g->service[j].proto == s->proto)
 				gw_config_error(c, c->service_line[i],
 						"[service \"%s\"]: found the address and port of "
 						"[service \"%s\"]; allowed: each pair once",
@@ -143,4 +151,5 @@ void gw_config_check(struct gw_config_ctx *c)
 	check_ports(c);
 	check_servers(c);
 	check_services(c);
+	gw_config_check_policy(c);
 }

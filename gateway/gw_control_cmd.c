@@ -10,9 +10,7 @@
 #include <string.h>
 
 #include "gateway/gw_capture.h"
-#include "gateway/gw_int.h"
-
-static const char *const accel_names[] = {"off", "first-send", "accept", "min-bytes"};
+#include "gateway/gw_policy.h"
 
 /* {"error": text} */
 static json_t *error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -166,60 +164,6 @@ static json_t *map_accelerated(struct gw *gw, const json_t *req)
 	return json_pack("{s:o}", "accelerated", list);
 }
 
-static json_t *server_list(struct gw *gw, const json_t *req)
-{
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < gw->cfg->n_server; i++) {
-		const struct gw_host *h = &gw->host[i];
-		bool here = h->state == GW_HOST_UP || h->state == GW_HOST_GREETING;
-		json_t *addrs = json_array();
-		char text[NET_ADDRSTR];
-
-		for (uint32_t j = 0; j < h->cfg->n_addr; j++)
-			json_array_append_new(addrs,
-					      json_string(net_addr_str(&h->cfg->addr[j], text)));
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I}", "name", h->cfg->name,
-					"state", gw_host_state_name(h->state), "addresses", addrs,
-					"dlid", (json_int_t)(here ? h->native.lid : 0), "qpn",
-					(json_int_t)(here ? h->native.qpn : 0), "accelerated",
-					(json_int_t)atomic_load(&h->accelerated), "arenas",
-					(json_int_t)atomic_load(&h->n_arena)));
-	}
-	return json_pack("{s:o}", "servers", list);
-}
-
-/* A limit as a number, or null for none. */
-static json_t *limit(uint32_t v)
-{
-	return v == UINT32_MAX ? json_null() : json_integer(v);
-}
-
-static json_t *service_list(struct gw *gw, const json_t *req)
-{
-	static const struct net_addr zero;
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < gw->cfg->n_service; i++) {
-		const struct gw_service_cfg *v = &gw->cfg->service[i];
-		char text[NET_ADDRSTR] = "any";
-		json_t *o;
-
-		if (!net_addr_eq(&v->addr, &zero))
-			net_addr_str(&v->addr, text);
-		o = json_pack("{s:s, s:s, s:o, s:s, s:o, s:I}", "name", v->name, "address", text,
-			      "port", v->port ? json_integer(v->port) : json_string("any"),
-			      "accelerate", accel_names[v->accelerate], "max_accelerated",
-			      limit(v->max_accelerated), "accelerated",
-			      (json_int_t)atomic_load(&gw->service_accelerated[i]));
-		if (v->accelerate == GW_ACCEL_MIN_BYTES)
-			json_object_set_new(o, "min_bytes", json_integer(v->min_bytes));
-		json_array_append_new(list, o);
-	}
-	return json_pack("{s:o}", "services", list);
-}
-
 static json_t *stats(struct gw *gw, const json_t *req)
 {
 	struct gw_stats sum;
@@ -317,8 +261,13 @@ static const struct command commands[] = {
 	{"conn decelerate", conn_decelerate},
 	{"map show native", map_native},
 	{"map show accelerated", map_accelerated},
-	{"server list", server_list},
-	{"service list", service_list},
+	{"map show flows", gw_cmd_map_flows},
+	{"rule list", gw_cmd_rule_list},
+	{"server drain", gw_cmd_server_drain},
+	{"server list", gw_cmd_server_list},
+	{"server ready", gw_cmd_server_ready},
+	{"service list", gw_cmd_service_list},
+	{"service pick", gw_cmd_service_pick},
 	{"stats", stats},
 	{"capture start", gw_control_capture_start},
 	{"capture stop", gw_control_capture_stop},

@@ -79,6 +79,16 @@ static int free_place(struct gw_conn *c)
 	return old;
 }
 
+/* Notes how long a server's memory took to answer: its load, as gw_health.c sees it. */
+static void note_time(struct gw_link *l, uint64_t us)
+{
+	const uint32_t old = atomic_load_explicit(&l->read_us, memory_order_relaxed);
+	const uint32_t now = us == 0 ? 1 : us < UINT16_MAX ? (uint32_t)us : UINT16_MAX;
+
+	atomic_store_explicit(&l->read_us, old ? (7 * old + now + 4) / 8 : now,
+			      memory_order_relaxed);
+}
+
 /* A READ is back. */
 static void on_read(struct ib_op *op, enum ibv_wc_status status)
 {
@@ -93,6 +103,7 @@ static void on_read(struct ib_op *op, enum ibv_wc_status status)
 	    tcp_leq(ch->seq + ch->len, c->tcp.snd_una)) {
 		gw_chunk_put(ch);
 	} else {
+		note_time(c->link, w->now_us - ch->posted_us);
 		w->stats.rdma_read_bytes += ch->len;
 		c->read_bytes += ch->len;
 		tcp_ready(&c->tcp, ch->seq, ch->len, w->now_us);
@@ -113,6 +124,7 @@ static int post_read(struct gw_conn *c, struct gw_chunk *ch, uint64_t cursor)
 	int rc;
 
 	ch->op.done = on_read;
+	ch->posted_us = ch->accel->w->now_us;
 	if (first >= ch->len)
 		return ib_qp_read(qp, &sge, 1, base + off, ar->tx_rkey, &ch->op);
 	sge.length = first;

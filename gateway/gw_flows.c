@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/gw_int.h"
+#include "gateway/gw_policy.h"
 #include "tcpstack/net_wire.h"
 
 #define ENTRIES	    16384
@@ -169,6 +169,7 @@ void gw_flows_end(struct gw_worker *w, const struct net_flow *key)
 {
 	int32_t pos = rte_hash_lookup(w->flows->hash, key);
 
+	gw_steer_end(w, key);
 	if (pos >= 0) {
 		w->flows->e[pos].last_ms = w->now_ms;
 		set_state(&w->flows->e[pos], FLOW_CLOSED);
@@ -214,6 +215,7 @@ void gw_flows_ended(struct gw_worker *w, const struct net_flow *key)
 {
 	int32_t pos = rte_hash_lookup(w->flows->hash, key);
 
+	gw_steer_end(w, key);
 	if (pos < 0)
 		return;
 	w->flows->e[pos].last_ms = w->now_ms;

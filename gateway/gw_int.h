@@ -99,8 +99,11 @@ static inline void gw_drop(struct gw_worker *w, enum gw_drop why, struct rte_mbu
 /** Sorts all configured server addresses. 0 or ENOMEM. */
 int gw_served_open(struct gw *gw);
 void gw_served_close(struct gw *gw);
-/** Server index of a configured address, attached or not; or UINT32_MAX. */
+/** Server index of a configured address (of several servers, any), attached or not; or UINT32_MAX.
+ */
 uint32_t gw_server_of(const struct gw *gw, const struct net_addr *a);
+/** Address i of all servers' in order, those of several servers as often; below gw.n_served. */
+const struct net_addr *gw_served_at(const struct gw *gw, uint32_t i);
 
 /* --- gw_arp.c, gw_nd.c, gw_icmp.c --- */
 /** An ARP frame or ND message from the LAN. Takes m. */

@@ -7,7 +7,7 @@
 #include <rte_prefetch.h>
 #include <string.h>
 
-#include "gateway/gw_int.h"
+#include "gateway/gw_policy.h"
 #include "tcpstack/net_wire.h"
 
 #define FLOW_FLAGS (TCP_SYN | TCP_FIN | TCP_RST)
@@ -112,13 +112,17 @@ static void ip_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
 	gw_neigh_learn(w, port, &p->src, (const struct rte_ether_addr *)(frame + 6));
 	s = map ? corr_native_by_addr(map, p->dst.b) : NULL;
 	if (p->proto == NET_PROTO_TCP && p->l4_off && !p->fragment) {
-		if (frame[p->l4_off + NET_TCP_FLAGS] & FLOW_FLAGS)
+		if (frame[p->l4_off + NET_TCP_FLAGS] & FLOW_FLAGS) {
 			gw_flows_flags(w, frame, p);
+			gw_steer_flags(w, frame, p);
+		}
 		if (gw_accel_rx(w, port, m, p) || !options_ok(w, port, m, p))
 			return;
 	}
 	if (gw_is_icmp(p) && s && gw_accel_icmp(w, m, p))
 		rte_pktmbuf_free(m);
+	else if (w->steer && gw_steer_lan(w, port, m, p))
+		return;
 	else if (s)
 		gw_native_to_host(w, &w->gw->host[s->id], m, p);
 	else

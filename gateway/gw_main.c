@@ -19,9 +19,9 @@
 
 #include "gateway/gw_capture.h"
 #include "gateway/gw_config.h"
-#include "gateway/gw_int.h"
 #include "gateway/gw_metrics.h"
 #include "gateway/gw_notify.h"
+#include "gateway/gw_policy.h"
 
 #define TICK_S 0.1
 
@@ -47,6 +47,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *t, int revents)
 	gw_capture_tick(ctl->gw);
 	if (!gw_notify_tick(ctl->gw))
 		gw_log(GW_LOG_ERROR, "a worker stands still: the watchdog is not fed");
+	gw_health_tick(ctl->gw);
 }
 
 /* Device, workers, ports: everything before traffic. */
@@ -186,6 +187,8 @@ static int run(struct gw_cfg *cfg)
 	gw->epoch = (uint32_t)rte_rand() | 1;
 	rc = gw_served_open(gw);
 	if (rc == 0)
+		rc = gw_policy_open(gw);
+	if (rc == 0)
 		rc = data_open(gw);
 	if (rc == 0)
 		rc = workers_start(gw);
@@ -193,6 +196,7 @@ static int run(struct gw_cfg *cfg)
 		rc = control_run(gw);
 	workers_stop(gw);
 	data_close(gw);
+	gw_policy_close(gw);
 	gw_served_close(gw);
 	rte_eal_cleanup();
 	gw_eal_free();

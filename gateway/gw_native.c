@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "gateway/gw_int.h"
+#include "gateway/gw_policy.h"
 #include "tcpstack/net_wire.h"
 
 #define SGE_MAX 8
@@ -68,11 +68,16 @@ void gw_native_to_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *
 	if (p->frame_len - p->l3_off > h->mtu) {
 		gw_event(w, GW_EV_OVERSIZED, "%u bytes of IP for server %s with MTU %u",
 			 p->frame_len - p->l3_off, h->cfg->name, h->mtu);
+		if (gw_port_of(w->gw, &p->src))
+			gw_too_big(w, gw_port_of(w->gw, &p->src), NULL, m, p, h->mtu);
 		gw_drop(w, GW_DROP_OVERSIZED, m);
 		return;
 	}
-	if (p->proto == NET_PROTO_TCP && p->l4_off && !p->fragment)
+	if (p->proto == NET_PROTO_TCP && p->l4_off && !p->fragment) {
 		gw_flows_seen(w, (const uint8_t *)eth, p, h->id, true);
+		if (port && port->cfg->mtu != h->mtu)
+			gw_mss_clamp(w, m, p, RTE_MIN(port->cfg->mtu, h->mtu));
+	}
 	eth->dst_addr = h->mac;
 	eth->src_addr = port ? port->mac : w->gw->port[0].mac;
 	gw_native_send(w, h, m);
@@ -103,9 +108,13 @@ void gw_native_route(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
 	switch (gw_neigh_lookup(w, &p->dst, &nh)) {
 	case 0:
 		if (p->frame_len - p->l3_off > nh.port->cfg->mtu) {
+			gw_too_big(w, nh.port, h, m, p, nh.port->cfg->mtu);
 			gw_drop(w, GW_DROP_OVERSIZED, m);
 			return;
 		}
+		if (nh.port->cfg->mtu != h->mtu && p->proto == NET_PROTO_TCP && p->l4_off &&
+		    !p->fragment)
+			gw_mss_clamp(w, m, p, RTE_MIN(nh.port->cfg->mtu, h->mtu));
 		eth->dst_addr = nh.mac;
 		eth->src_addr = nh.port->mac;
 		w->stats.native_frames_to_lan++;

@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "gateway/gw_int.h"
+#include "gateway/gw_policy.h"
 #include "tcpstack/net_wire.h"
 
 /* The host that a datagram came from, or NULL. */
@@ -53,7 +53,8 @@ static void ip_from_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf
 		}
 		return;
 	}
-	gw_native_route(w, h, m, p);
+	if (!gw_steer_host(w, h, m, p))
+		gw_native_route(w, h, m, p);
 }
 
 /* A frame without its encapsulation. */
@@ -89,7 +90,7 @@ static void frame_from_host(struct gw_worker *w, struct gw_host *h, struct rte_m
 		gw_drop(w, GW_DROP_BROADCAST, m);
 	} else if (p.vlan) {
 		gw_drop(w, GW_DROP_VLAN, m);
-	} else if (!corr_native_owns(map, h->id, p.src.b)) {
+	} else if (!h->cfg->forward && !corr_native_owns(map, h->id, p.src.b)) {
 		gw_event(w, GW_EV_SPOOFED_HOST, "server %s sent from %s", h->cfg->name,
 			 net_addr_str(&p.src, text));
 		gw_drop(w, GW_DROP_SPOOFED_SOURCE, m);

@@ -45,6 +45,11 @@ void gw_served_close(struct gw *gw)
 	gw->n_served = 0;
 }
 
+const struct net_addr *gw_served_at(const struct gw *gw, uint32_t i)
+{
+	return &gw->served[i].addr;
+}
+
 uint32_t gw_server_of(const struct gw *gw, const struct net_addr *a)
 {
 	const struct gw_served *s =

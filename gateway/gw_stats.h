@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "correlator/corr_steer.h"
 #include "ibside/ib_msg.h"
 #include "tcpstack/net_parse.h"
 #include "tcpstack/tcp.h"
@@ -28,6 +29,13 @@
 	_(arp_replies, "ARP requests answered")                                          \
 	_(nd_replies, "neighbour solicitations answered")                                \
 	_(icmp_echo_replies, "pings answered")                                           \
+	_(icmp_relayed, "ICMP errors passed to the server whose segment they quote")     \
+	_(refusals_sent, "RSTs and ICMP errors about what rules and services reject")    \
+	_(too_big_sent, "ICMP packet too big sent")                                      \
+	_(answers_suppressed, "RSTs and ICMP errors not sent, for their rate")           \
+	_(mss_clamped, "SYNs whose MSS was lowered between unlike MTUs")                 \
+	_(announcements, "gratuitous ARPs and neighbour advertisements sent")            \
+	_(checks_sent, "health checks begun")                                            \
 	_(icmp_errors, "ICMP errors about accelerated connections")                      \
 	_(accel_requests, "requests for acceleration")                                   \
 	_(accel_grants, "requests granted")                                              \
@@ -92,12 +100,13 @@ struct gw_stats {
 #define _(name, help) uint64_t name; /* help */
 	GW_FOREACH_STAT(_)
 #undef _
-	uint64_t drop[GW_DROP_COUNT];  /* frames and messages dropped by the gateway */
-	uint64_t perr[NET_PERR_COUNT]; /* frames refused by the parser */
-	uint64_t verdict[TCP_V_COUNT]; /* segments not taken by the TCP core */
-	uint64_t icmp[TCP_I_COUNT];    /* ICMP errors about accelerated connections */
-	uint64_t deny[IB_R_COUNT];     /* acceleration refused */
-	uint64_t back[IB_R_COUNT];     /* hand-backs by reason */
+	uint64_t drop[GW_DROP_COUNT];	 /* frames and messages dropped by the gateway */
+	uint64_t policy[CORR_WHY_COUNT]; /* frames that the policy refused */
+	uint64_t perr[NET_PERR_COUNT];	 /* frames refused by the parser */
+	uint64_t verdict[TCP_V_COUNT];	 /* segments not taken by the TCP core */
+	uint64_t icmp[TCP_I_COUNT];	 /* ICMP errors about accelerated connections */
+	uint64_t deny[IB_R_COUNT];	 /* acceleration refused */
+	uint64_t back[IB_R_COUNT];	 /* hand-backs by reason */
 };
 
 #endif

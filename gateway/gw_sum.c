@@ -54,6 +54,8 @@ json_t *gw_drops_json(const struct gw_stats *s)
 
 	for (int i = 0; i < GW_DROP_COUNT; i++)
 		put(o, "", drop_names[i], s->drop[i]);
+	for (int i = 0; i < CORR_WHY_COUNT; i++)
+		put(o, "", corr_why_name((enum corr_why)i), s->policy[i]);
 	for (int i = NET_PERR_OK + 1; i < NET_PERR_COUNT; i++)
 		put(o, "", net_perr_name((enum net_perr)i), s->perr[i]);
 	for (int i = 0; i < TCP_V_COUNT; i++)

@@ -185,7 +185,7 @@ static enum ib_reason check(struct take *t)
 	}
 	if (!h->link[w->index].up)
 		return IB_R_SHUTDOWN;
-	r = check_policy(t);
+	r = gw_steer_native(w, &t->flow) ? IB_R_POLICY : check_policy(t);
 	memcpy(&key, &t->flow, sizeof(key));
 	/* First, so that a request that comes twice is not taken for one that lies about slots. */
 	if (!r && corr_accel_by_flow(w->accel->map, &key))

@@ -15,7 +15,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-#include "gateway/gw_int.h"
+#include "gateway/gw_policy.h"
 
 #define CQ_BUDGET 64	/* completions taken in a turn */
 #define HOUSE_US  10000 /* between ageing passes */
@@ -57,6 +57,8 @@ int gw_worker_open(struct gw *gw, uint32_t i)
 		rc = gw_neigh_open(w);
 	if (rc == 0)
 		rc = gw_flows_open(w);
+	if (rc == 0)
+		rc = gw_steer_open(w);
 	if (rc == 0) {
 		rc = gw_accel_open(w);
 		w->accel_open = rc == 0;
@@ -72,6 +74,7 @@ void gw_worker_close(struct gw_worker *w)
 {
 	if (w->accel_open)
 		gw_accel_close(w);
+	gw_steer_close(w);
 	gw_flows_close(w);
 	gw_neigh_close(w);
 	gw_native_close(w);
@@ -132,6 +135,7 @@ int gw_worker_main(void *arg)
 			house = w->now_us + HOUSE_US;
 			next = gw_neigh_run(w);
 			gw_flows_run(w);
+			gw_steer_run(w);
 			gw_port_flush(w);
 		}
 		w->stats.sleeps +=

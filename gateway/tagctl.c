@@ -76,20 +76,47 @@ static const struct tab_col accel_cols[] = {
 };
 
 static const struct tab_col server_cols[] = {
-	{"NAME", "name", TAB_TEXT},	      {"STATE", "state", TAB_TEXT},
-	{"ADDRESSES", "addresses", TAB_TEXT}, {"DLID", "dlid", TAB_NUMBER},
-	{"QPN", "qpn", TAB_NUMBER},	      {"ACCELERATED", "accelerated", TAB_NUMBER},
-	{"ARENAS", "arenas", TAB_NUMBER},     {NULL, NULL, TAB_TEXT},
+	{"NAME", "name", TAB_TEXT},
+	{"STATE", "state", TAB_TEXT},
+	{"ADDRESSES", "addresses", TAB_TEXT},
+	{"DLID", "dlid", TAB_NUMBER},
+	{"QPN", "qpn", TAB_NUMBER},
+	{"ACCELERATED", "accelerated", TAB_NUMBER},
+	{"ARENAS", "arenas", TAB_NUMBER},
+	{"HEALTH", "health", TAB_TEXT},
+	{"WEIGHT", "weight", TAB_NUMBER},
+	{"SHARE%", "share_percent", TAB_NUMBER},
+	{"FLOWS", "flows", TAB_NUMBER},
+	{"READ-US", "read_us", TAB_NUMBER},
+	{NULL, NULL, TAB_TEXT},
 };
 
 static const struct tab_col service_cols[] = {
 	{"NAME", "name", TAB_TEXT},
 	{"ADDRESS", "address", TAB_TEXT},
 	{"PORT", "port", TAB_TEXT},
+	{"BALANCE", "balance", TAB_TEXT},
+	{"FLOWS", "flows", TAB_NUMBER},
+	{"TOTAL", "flows_total", TAB_NUMBER},
 	{"ACCELERATE", "accelerate", TAB_TEXT},
 	{"ACCELERATED", "accelerated", TAB_NUMBER},
 	{"LIMIT", "max_accelerated", TAB_NUMBER},
 	{NULL, NULL, TAB_TEXT},
+};
+
+static const struct tab_col rule_cols[] = {
+	{"ORDER", "order", TAB_NUMBER}, {"NAME", "name", TAB_TEXT},
+	{"ACTION", "action", TAB_TEXT}, {"ASKS-FOR", "asks_for", TAB_TEXT},
+	{"VIA", "via", TAB_TEXT},	{"HITS", "hits", TAB_NUMBER},
+	{"FLOWS", "flows", TAB_NUMBER}, {NULL, NULL, TAB_TEXT},
+};
+
+static const struct tab_col flow_cols[] = {
+	{"CLIENT", "client", TAB_TEXT},	   {"ADDRESS", "address", TAB_TEXT},
+	{"PROTO", "protocol", TAB_NUMBER}, {"SERVER", "server", TAB_TEXT},
+	{"VIA", "via", TAB_TEXT},	   {"STATE", "state", TAB_TEXT},
+	{"RULE", "rule", TAB_TEXT},	   {"AGE", "age_s", TAB_SECONDS},
+	{"IDLE", "idle_s", TAB_SECONDS},   {NULL, NULL, TAB_TEXT},
 };
 
 static const struct tab_col memory_cols[] = {
@@ -121,10 +148,17 @@ static const struct command commands[] = {
 	 "destination address to fabric address"},
 	{"map show accelerated", 0, 0, "", "accelerated", accel_cols, "no accelerated connections",
 	 "connection to fabric address and token"},
+	{"map show flows", 0, 0, "", "flows", flow_cols, "no flows of shared addresses or rules",
+	 "which server each flow has"},
+	{"rule list", 0, 0, "", "rules", rule_cols, "no rules", "rules in order, and their hits"},
+	{"server drain", 1, 1, "SERVER", NULL, NULL, "", "no new flows for it; it keeps its own"},
+	{"server ready", 1, 1, "SERVER", NULL, NULL, "", "ends a drain"},
 	{"server list", 0, 0, "", "servers", server_cols, "no servers configured",
 	 "configured servers and their hosts"},
 	{"service list", 0, 0, "", "services", service_cols, "no services configured",
-	 "what is accelerated, and how much"},
+	 "what is shared and accelerated, and how much"},
+	{"service pick", 2, 2, "CLIENT:PORT SERVER:PORT", NULL, NULL, "",
+	 "where a new connection would go, and why"},
 	{"capture start", 1, 4, "FILE [LIMIT...]", NULL, NULL, "",
 	 "packets of the fabric to a file"},
 	{"capture stop", 0, 0, "", NULL, NULL, "", "ends it"},
@@ -144,7 +178,7 @@ static void usage(FILE *out)
 		char text[64];
 
 		snprintf(text, sizeof(text), "%s %s", commands[i].words, commands[i].args);
-		fprintf(out, "  %-22s %s\n", text, commands[i].help);
+		fprintf(out, "  %-36s %s\n", text, commands[i].help);
 	}
 	fprintf(out,
 		"\nKEY is client, server, host, mode, state, reason, older or bytes; sort or limit.\n");

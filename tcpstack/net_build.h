@@ -69,6 +69,20 @@ size_t net_build_ns(uint8_t *buf, size_t room, const uint8_t mac[6], const struc
 size_t net_build_echo_reply(uint8_t *buf, size_t room, const uint8_t *req, uint32_t len,
 			    const struct net_pkt *p, const uint8_t mac[6]);
 
+/** Errors of a router. */
+enum net_error {
+	NET_ERROR_PROHIBITED, /* a firewall forbids it */
+	NET_ERROR_TOO_BIG,    /* larger than the next link's MTU */
+};
+
+/**
+ * ICMP or ICMPv6 error about `frame` (parsed as *p) from our address *self at mac to its sender,
+ * with as much of it as is allowed. mtu: of the next link, for TOO_BIG. 0: none may be sent.
+ */
+size_t net_build_error(uint8_t *buf, size_t room, const uint8_t *frame, const struct net_pkt *p,
+		       const struct net_addr *self, const uint8_t mac[6], enum net_error what,
+		       uint32_t mtu);
+
 /** What an ARP or ND frame says about a neighbour. */
 struct net_neigh_info {
 	bool is_request;	/* asks for `target` (ARP request or NS) */

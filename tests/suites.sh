@@ -5,13 +5,14 @@
 # the sum. A suite's output is shown only when it fails.
 ASAN_BUILD=$TOP/build-asan
 RESULTS=$BUILD/results
-SUITES="style unit unit-asan config cli softhca tagsock lab fabric-faults lab-asan fuzz service vm"
+SUITES="style unit unit-asan config cli maps softhca tagsock lab fabric-faults lab-asan fuzz service vm"
 
 suite_style() { run_pytest style tests/style; }
 suite_unit() { run_meson unit "$BUILD"; }
 suite_unit_asan() { run_meson unit-asan "$ASAN_BUILD"; }
 suite_softhca() { run_pytest softhca tests/lab/test_softhca.py; }
 suite_tagsock() { run_pytest tagsock tests/lab/test_tagsock.py; }
+suite_maps() { run_pytest maps tests/lab/test_maps.py; }
 suite_config() { run_pytest config tests/lab/test_config.py; }
 suite_cli() { run_pytest cli tests/lab/test_cli.py; }
 suite_lab() { run_pytest lab tests/lab -m 'not own_suite'; }

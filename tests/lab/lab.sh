@@ -9,7 +9,10 @@
 # Tunables (environment): LAB_ACCELERATE=first-send|accept|off|min-bytes, LAB_MIN_BYTES=N, LAB_MAX=N
 # (connections the gateway may accelerate), LAB_HOST_TIMEOUT=SECONDS, LAB_WORKERS=N,
 # LAB_UD_LOSS=PERCENT, LAB_CC=CONGESTION-CONTROL of the kernels (the machine's default otherwise), LAB_TX_RING, LAB_RX_RING, LAB_SLOTS, LAB_FABRIC_MTU=BYTES,
-# LAB_GATEWAY=LINE (more of the gateway section), LAB_ROUTED=1 (the client's machine is the router to other networks),
+# LAB_ROUTED=1 (the client's machine is the router to other networks),
+# LAB_SHARED="ADDRESS ..." (addresses that all servers carry, beside their own), LAB_SERVERn="KEY = VALUE; ..."
+# (more keys of the gateway's [server "sn"]), LAB_MORE=TEXT (more sections and keys of tagd.conf; they come
+# before the service "everything"), LAB_GATEWAY="KEY = VALUE; ..." and LAB_PORT (the same of [gateway], [port]),
 # TAG_DAEMONS=build dir of the daemons.
 LAB=/run/tag/lab
 LAB_SOFTHCA=/run/tag/softhca
@@ -28,8 +31,23 @@ lab_ns() { # client|gw|serverN -> namespace
 	esac
 }
 
+# "a = 1; b = 2" as lines.
+lab_keys() { tr ';' '\n' <<<"${1:-}" | sed 's/^ *//'; }
+
+# Addresses that all servers carry: [with the prefix length of the LAN]
+lab_shared() {
+	local a
+	for a in ${LAB_SHARED:-}; do
+		case ${1:-}$a in
+		len*:*) printf ', %s/64' "$a" ;;
+		len*) printf ', %s/24' "$a" ;;
+		*) printf ', %s' "$a" ;;
+		esac
+	done
+}
+
 lab_gateway_conf() {
-	local n=$1 i
+	local n=$1 i key
 	cat <<-EOF
 		[gateway]
 		name = gw1
@@ -37,26 +55,30 @@ lab_gateway_conf() {
 		workers = ${LAB_WORKERS:-1}
 		max-accelerated = ${LAB_MAX:-4096}
 		host-timeout = ${LAB_HOST_TIMEOUT:-10}
-		${LAB_GATEWAY:-}
+		$(lab_keys "${LAB_GATEWAY:-}")
 
 		[port "lan0"]
 		device = net_af_packet0,iface=lan0,qdisc_bypass=1,framecnt=4096
 		address = 10.77.0.1/24, fd77::1/64
 		${LAB_ROUTED:+next-hop4 = 10.77.0.2}
 		${LAB_ROUTED:+next-hop6 = fd77::2}
+		$(lab_keys "${LAB_PORT:-}")
 
 		[fabric]
 		device = soft0
 		listen = /run/tag/fabric.sock
 	EOF
 	for ((i = 1; i <= n; i++)); do
+		key=LAB_SERVER$i
 		cat <<-EOF
 
 			[server "s$i"]
 			key = lab-key-$i
-			address = 10.77.0.$((10 + i)), fd77::$((10 + i))
+			address = 10.77.0.$((10 + i)), fd77::$((10 + i))$(lab_shared)
+			$(lab_keys "${!key:-}")
 		EOF
 	done
+	printf '\n%s\n' "${LAB_MORE:-}"
 	cat <<-EOF
 
 		[service "everything"]
@@ -74,7 +96,7 @@ lab_host_conf() {
 		name = s$i
 		key = lab-key-$i
 		tap = tag0
-		address = 10.77.0.$((10 + i))/24, fd77::$((10 + i))/64
+		address = 10.77.0.$((10 + i))/24, fd77::$((10 + i))/64$(lab_shared len)
 		socket = $LAB/s$i/taghostd.sock
 		${LAB_ROUTED:+route = 10.77.0.2, fd77::2}
 

@@ -103,6 +103,33 @@ static void test_listing(void **state)
 	corr_native_free(m);
 }
 
+/* Several servers carry one address. */
+static void test_shared_address(void **state)
+{
+	struct corr_native *m = corr_native_new(3, 4);
+	struct corr_native_entry e;
+	uint32_t it = 0, n = 0;
+
+	for (uint32_t i = 1; i <= 3; i++) {
+		const struct corr_server s = server(i, (uint16_t)i, NULL, 1);
+
+		assert_int_equal(corr_native_add_server(m, &s), 0);
+		assert_int_equal(corr_native_add_addr(m, a1, i), 0);
+		assert_int_equal(corr_native_add_addr(m, a1, i), EEXIST);
+	}
+	assert_int_equal(corr_native_add_addr(m, a2, 2), 0);
+	assert_int_equal(corr_native_add_addr(m, a3, 2), ENOSPC);
+	assert_int_equal(corr_native_by_addr(m, a1)->id, 1);
+	assert_int_equal(corr_native_by_addr(m, a2)->id, 2);
+	for (uint32_t i = 1; i <= 3; i++)
+		assert_true(corr_native_owns(m, i, a1));
+	assert_false(corr_native_owns(m, 1, a2));
+	while (corr_native_next(m, &it, &e))
+		n++;
+	assert_int_equal(n, 4);
+	corr_native_free(m);
+}
+
 static void test_empty(void **state)
 {
 	struct corr_native *m = corr_native_new(0, 0);
@@ -118,9 +145,8 @@ static void test_empty(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_both_ways),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_listing),
+		cmocka_unit_test(test_both_ways), cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_listing),	  cmocka_unit_test(test_shared_address),
 		cmocka_unit_test(test_empty),
 	};
 

@@ -88,6 +88,11 @@ void gw_flows_carried(struct gw_worker *w, const struct net_flow *f, uint64_t tx
 	B.carried_rx += rx_bytes;
 }
 
+bool gw_steer_native(struct gw_worker *w, const struct net_flow *f)
+{
+	return false;
+}
+
 void gw_flows_end(struct gw_worker *w, const struct net_flow *f)
 {
 	B.ended++;

@@ -51,6 +51,7 @@ static void check_error(const char *text, int line, const char *what)
 }
 
 #define PORT   "[port \"p\"]\ndevice = d\naddress = 10.0.0.1/24, fd00::1/64\n"
+#define RULE   "[rule \"r\"]\naction = deny\n"
 #define SERVER "[server \"s\"]\nkey = k\naddress = 10.0.0.11\n"
 
 static void everything_is_read(void **state)
@@ -85,6 +86,47 @@ static void everything_is_read(void **state)
 	assert_int_equal(cfg.service[0].max_accelerated, UINT32_MAX);
 	assert_int_equal(cfg.service[1].port, 0);
 	assert_int_equal(cfg.service[1].accelerate, GW_ACCEL_OFF);
+}
+
+static void policy_is_read(void **state)
+{
+	const struct gw_rule_cfg *r = &cfg.rule[0];
+	const struct gw_service_cfg *v = &cfg.service[0];
+	char addr[NET_ADDRSTR];
+
+	assert_int_equal(load(PORT SERVER
+			      "weight = 7\nbackup = yes\nforward = yes\n"
+			      "mac = 02:00:00:00:00:aa, 02:00:00:00:00:ab\n"
+			      "[server \"t\"]\nkey = k\naddress = 10.0.0.11\ncheck = http\n"
+			      "check-path = /up\nrise = 4\nhold = 9\n"
+			      "[service \"v\"]\naddress = 10.0.0.11\nservers = s, t\n"
+			      "balance = source\ntable-size = 4093\nprotocol = tcp\n"
+			      "syn-rate = 100\nclient-prefix4 = 24\nno-server = drop\n"
+			      "[rule \"r\"]\naction = via\nvia = s\nsource = 10.1.2.3/16\n"
+			      "destination = fd00::/8\ndestination-port = 80-90\n"
+			      "protocol = 50\ninterface = p\n"),
+			 0);
+	assert_int_equal(cfg.server[0].weight, 7);
+	assert_true(cfg.server[0].backup && cfg.server[0].forward && !cfg.server[1].backup);
+	assert_int_equal(cfg.server[0].n_mac, 2);
+	assert_int_equal(cfg.server[0].mac[1].addr_bytes[5], 0xab);
+	assert_int_equal(cfg.server[1].check, GW_CHECK_HTTP);
+	assert_string_equal(cfg.server[1].check_path, "/up");
+	assert_int_equal(cfg.server[1].health.rise, 4);
+	assert_int_equal(cfg.server[1].health.hold_ms, 9000);
+	assert_int_equal(v->balance, CORR_SOURCE);
+	assert_int_equal(v->proto, 6);
+	assert_int_equal(v->no_server, 0);
+	assert_int_equal(v->max_conns, 0);
+	assert_int_equal(v->syn_rate, 100);
+	assert_int_equal(r->action, CORR_VIA);
+	assert_int_equal(r->proto, 50);
+	assert_int_equal(r->src.len, 96 + 16);
+	assert_string_equal(net_addr_str((const struct net_addr *)r->src.addr, addr), "10.1.2.3");
+	assert_int_equal(r->dst.len, 8);
+	assert_int_equal(r->dport[0], 80);
+	assert_int_equal(r->dport[1], 90);
+	assert_int_equal(r->sport[1], 65535);
 }
 
 static void defaults_are_set(void **state)
@@ -133,8 +175,7 @@ static void each_error_is_told(void **state)
 		{PORT "address = 224.0.0.1/8\n", 1, "unicast"},
 		{PORT "[port \"q\"]\ndevice = e\naddress = 10.0.0.1/24\n", 4, "each address once"},
 		{PORT "[port \"q\"]\naddress = 10.0.1.1/24\n", 5, "device"},
-		{PORT SERVER "[server \"t\"]\nkey = k\naddress = 10.0.0.11\n", 7,
-		 "each address once"},
+		{PORT SERVER "address = fd00::11, 10.0.0.11\n", 4, "each address once"},
 		{PORT "[server \"t\"]\nkey = k\naddress = 10.0.0.1\n", 4, "gateway's own"},
 		{PORT "[server \"t\"]\nkey = k\naddress = 10.0.9.1\n", 4, "subnet"},
 		{PORT "[server \"t\"]\naddress = 10.0.0.9\n", 5, "key"},
@@ -144,6 +185,26 @@ static void each_error_is_told(void **state)
 		{PORT "[service \"v\"]\naddress = 10.0.0.77\n", 4, "no server's"},
 		{PORT "[service \"v\"]\n[service \"w\"]\n", 5, "each pair once"},
 		{"[gateway]\n", 1, "[port"},
+		{PORT SERVER "mac = 01:00:00:00:00:01\n", 7, "unicast MAC"},
+		{PORT SERVER "weight = 0\n", 7, "1 to 1000"},
+		{PORT SERVER "check = ping\n", 7, "none, tcp, http"},
+		{PORT SERVER "backup = maybe\n", 7, "yes, no"},
+		{PORT SERVER "[service \"v\"]\nservers = s, t\n", 7, "found t"},
+		{PORT SERVER "address = 10.0.0.12\n[server \"t\"]\nkey = k\naddress = 10.0.0.12\n"
+			     "[service \"v\"]\naddress = 10.0.0.11\nservers = s t\n",
+		 11, "another address"},
+		{PORT "[service \"v\"]\ntable-size = 65536\n", 4, "primes"},
+		{PORT "[service \"v\"]\nbalance = fair\n", 5, "maglev, least-conn, source"},
+		{PORT "[service \"v\"]\nprotocol = 256\n", 5, "udp"},
+		{PORT RULE "source-port = 9-8\n", 6, "FROM-TO"},
+		{PORT RULE "destination-port = 0\n", 6, "FROM-TO"},
+		{PORT RULE "source = 10.0.0.0/33\n", 6, "ADDRESS/LENGTH"},
+		{PORT RULE "interface = q\n", 4, "the name of a [port]"},
+		{PORT RULE "rate = 5\n", 4, "allow or via"},
+		{PORT RULE "via = s\n" SERVER "forward = yes\n", 4, "only with action = via"},
+		{PORT SERVER "[rule \"r\"]\naction = via\nvia = s\n", 7, "forward = yes"},
+		{PORT "[rule \"r\"]\naction = via\n", 4, "name of a [server]"},
+		{PORT "[rule \"r\"]\n", 4, "allow, deny, reject, via"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -181,9 +242,10 @@ static void a_missing_file_is_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(everything_is_read),	  cmocka_unit_test(defaults_are_set),
-		cmocka_unit_test(each_error_is_told),	  cmocka_unit_test(all_errors_come_at_once),
-		cmocka_unit_test(long_lines_are_refused), cmocka_unit_test(a_missing_file_is_named),
+		cmocka_unit_test(everything_is_read),	   cmocka_unit_test(policy_is_read),
+		cmocka_unit_test(defaults_are_set),	   cmocka_unit_test(each_error_is_told),
+		cmocka_unit_test(all_errors_come_at_once), cmocka_unit_test(long_lines_are_refused),
+		cmocka_unit_test(a_missing_file_is_named),
 	};
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);
 

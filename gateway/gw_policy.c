@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gw_policy.c - from the configuration to the correlator's policy: rules, and a service for every
+ * address that several servers share or that has limits (control thread).
+ *
+ * A [service] with an address makes one; one with `address = any` makes one per such address. An
+ * address that is shared is a service in any case: what no [service] fits goes by its hash. When
+ * nothing is shared, limited or forbidden there is no policy, and frames are not asked about.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/gw_policy.h"
+
+/** A policy in the making. */
+struct build {
+	const struct gw *gw;
+	struct corr_services *services;		     /* NULL: only counting */
+	uint32_t n;				     /* services */
+	struct corr_member member[CORR_MAX_SERVERS]; /* of the address at hand */
+	uint32_t n_member;			     /* entries of member[] */
+};
+
+bool gw_names_has(const char *list, const char *name)
+{
+	const size_t len = strlen(name);
+
+	while (*(list += strspn(list, ", \t"))) {
+		const size_t n = strcspn(list, ", \t");
+
+		if (n == len && memcmp(list, name, n) == 0)
+			return true;
+		list += n;
+	}
+	return false;
+}
+
+bool gw_server_cfg_has(const struct gw_server_cfg *s, const struct net_addr *a)
+{
+	for (uint32_t i = 0; i < s->n_addr; i++)
+		if (net_addr_eq(&s->addr[i], a))
+			return true;
+	return false;
+}
+
+/* Limits of each client. */
+static struct corr_client_limit client_limit(const struct gw_cfg *g, uint32_t conns, uint32_t rate,
+					     uint8_t prefix4, uint8_t prefix6)
+{
+	return (struct corr_client_limit){
+		.max_conns = conns ? (conns + g->workers - 1) / g->workers : 0,
+		.rate = corr_rate_of(rate, 0, g->workers),
+		.prefix4 = prefix4,
+		.prefix6 = prefix6,
+	};
+}
+
+static bool limited(const struct gw_service_cfg *v)
+{
+	return v->max_conns || v->max_client_conns || v->syn_rate || v->client_rate;
+}
+
+/* Collects the servers that have an address, of those that a service names. */
+static void collect(struct build *b, const struct net_addr *a, const char *names)
+{
+	const struct gw_cfg *g = b->gw->cfg;
+
+	b->n_member = 0;
+	for (uint32_t i = 0; i < g->n_server; i++) {
+		const struct gw_server_cfg *s = &g->server[i];
+
+		if (!gw_server_cfg_has(s, a) || (*names && !gw_names_has(names, s->name)))
+			continue;
+		b->member[b->n_member++] = (struct corr_member){.name = s->name,
+								.server = (uint16_t)i,
+								.weight = s->weight,
+								.max_conns = s->max_conns,
+								.backup = s->backup};
+	}
+}
+
+/* Adds a service of an address, or counts it. */
+static int add(struct build *b, const struct net_addr *a, const struct gw_service_cfg *v,
+	       uint16_t id)
+{
+	const struct gw_cfg *g = b->gw->cfg;
+	struct corr_service_cfg c = {.id = id, .reject = true, .client.prefix4 = 32};
+
+	b->n++;
+	if (!b->services)
+		return 0;
+	memcpy(c.addr, a->b, sizeof(c.addr));
+	if (!v) {
+		net_addr_str(a, c.name);
+		collect(b, a, "");
+		return corr_services_add(b->services, &c, b->member, b->n_member);
+	}
+	memcpy(c.name, v->name, sizeof(c.name));
+	c.port = v->port;
+	c.proto = v->proto;
+	c.reject = v->no_server;
+	c.balance = (enum corr_balance)v->balance;
+	c.table_size = v->table_size;
+	c.affinity_ms = v->affinity_ms;
+	c.max_conns = v->max_conns;
+	c.syn = corr_rate_of(v->syn_rate, v->syn_burst, g->workers);
+	c.client = client_limit(g, v->max_client_conns, v->client_rate, v->prefix4, v->prefix6);
+	collect(b, a, v->servers);
+	return corr_services_add(b->services, &c, b->member, b->n_member);
+}
+
+/* All services of an address. */
+static int add_address(struct build *b, const struct net_addr *a, bool shared)
+{
+	static const struct net_addr any;
+	const struct gw_cfg *g = b->gw->cfg;
+	bool rest = true; /* some flows fit no [service] */
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < g->n_service; i++) {
+		const struct gw_service_cfg *v = &g->service[i];
+
+		if (!net_addr_eq(&v->addr, &any) && !net_addr_eq(&v->addr, a))
+			continue;
+		if (!shared && !limited(v) && !*v->servers)
+			continue;
+		rc = add(b, a, v, (uint16_t)i);
+		rest &= v->port || v->proto;
+	}
+	return rc == 0 && shared && rest ? add(b, a, NULL, CORR_NONE) : rc;
+}
+
+/* Every address once. */
+static int add_services(struct build *b)
+{
+	const struct gw *gw = b->gw;
+	int rc = 0;
+
+	b->n = 0;
+	for (uint32_t i = 0; rc == 0 && i < gw->n_served; i++) {
+		const struct net_addr *a = gw_served_at(gw, i);
+		const bool shared = i + 1 < gw->n_served && net_addr_eq(a, gw_served_at(gw, i + 1));
+
+		if (i == 0 || !net_addr_eq(a, gw_served_at(gw, i - 1)))
+			rc = add_address(b, a, shared);
+	}
+	return rc;
+}
+
+/* Index of a port by name, the fabric or any. */
+static uint8_t interface(const struct gw_cfg *g, const char *name)
+{
+	for (uint32_t i = 0; i < g->n_port; i++)
+		if (strcmp(g->port[i].name, name) == 0)
+			return (uint8_t)i;
+	return strcmp(name, "fabric") == 0 ? CORR_IFACE_FABRIC : CORR_IFACE_ANY;
+}
+
+static uint16_t server_index(const struct gw_cfg *g, const char *name)
+{
+	for (uint32_t i = 0; i < g->n_server; i++)
+		if (strcmp(g->server[i].name, name) == 0)
+			return (uint16_t)i;
+	return CORR_NONE;
+}
+
+/* A rule in the correlator's form. */
+static struct corr_rule rule_of(const struct gw_cfg *g, const struct gw_rule_cfg *c)
+{
+	struct corr_rule r = {
+		.action = (enum corr_action)c->action,
+		.src = c->src,
+		.dst = c->dst,
+		.sport = {c->sport[0], c->sport[1]},
+		.dport = {c->dport[0], c->dport[1]},
+		.proto = c->proto,
+		.iface = interface(g, c->iface),
+		.via = c->action == CORR_VIA ? server_index(g, c->via) : CORR_NONE,
+		.accelerate = c->accelerate,
+		.max_conns = c->max_conns,
+		.rate = corr_rate_of(c->rate, c->burst, g->workers),
+		.client = client_limit(g, c->max_client_conns, c->client_rate, c->prefix4,
+				       c->prefix6),
+	};
+
+	memcpy(r.name, c->name, sizeof(r.name));
+	return r;
+}
+
+static int add_rules(const struct gw_cfg *g, struct corr_rules *list)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < g->n_rule; i++) {
+		const struct corr_rule r = rule_of(g, &g->rule[i]);
+
+		rc = corr_rules_add(list, &r);
+	}
+	return rc;
+}
+
+/* Builds the snapshot; NULL: out of memory, or a configuration that was not checked. */
+static struct corr_policy *build(struct build *b)
+{
+	const struct gw_cfg *g = b->gw->cfg;
+	const struct corr_sip_key key = corr_sip_key_of(g->policy_key);
+	struct corr_policy *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->rules = corr_rules_new(g->n_rule, (enum corr_action)g->otherwise);
+	p->services = corr_services_new(&key, b->n);
+	b->services = p->services;
+	if (!p->rules || !p->services || add_rules(g, p->rules) || add_services(b) ||
+	    corr_services_done(p->services)) {
+		corr_policy_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+int gw_policy_open(struct gw *gw)
+{
+	struct build *b = calloc(1, sizeof(*b));
+	int rc = ENOMEM;
+
+	gw->live = calloc(1, sizeof(*gw->live));
+	gw->health = calloc(GW_MAX_HOSTS, sizeof(*gw->health));
+	if (!b || !gw->live || !gw->health)
+		goto out;
+	b->gw = gw;
+	add_services(b); /* counts */
+	rc = 0;
+	if (b->n || gw->cfg->n_rule || gw->cfg->otherwise != CORR_ALLOW) {
+		gw->policy = build(b);
+		rc = gw->policy ? 0 : ENOMEM;
+	}
+	if (rc)
+		gw_log(GW_LOG_ERROR, "policy of %u services and %u rules cannot be made", b->n,
+		       gw->cfg->n_rule);
+out:
+	free(b);
+	return rc;
+}
+
+void gw_policy_close(struct gw *gw)
+{
+	corr_policy_free(gw->policy);
+	gw->policy = NULL;
+	free(gw->live);
+	gw->live = NULL;
+	free(gw->health);
+	gw->health = NULL;
+}

@@ -136,17 +136,23 @@ static void on_reopen(struct gw_worker *w, void *arg)
 	*(int *)arg = gw_native_open(w);
 }
 
-/* A native queue pair died: every host has to learn the new one. */
-static void reopen_native(struct gw_boot *b, struct gw_worker *w)
+void gw_boot_again(struct gw_ctl *ctl, const char *why)
 {
 	struct gw_session *s, *next;
-	int rc = 0;
 
-	for (s = b->sessions; s; s = next) {
+	for (s = ctl->boot->sessions; s; s = next) {
 		next = s->next;
 		if (s->host)
-			gw_boot_error(s, "the gateway's native queue pair failed; attach again");
+			gw_boot_error(s, "%s", why);
 	}
+}
+
+/* A native queue pair died: every host has to learn the new one. */
+static void reopen_native(struct gw_ctl *ctl, struct gw_worker *w)
+{
+	int rc = 0;
+
+	gw_boot_again(ctl, "the gateway's native queue pair failed; attach again");
 	gw_call(w, on_reopen, &rc);
 	if (rc)
 		gw_log(GW_LOG_ERROR, "native queue pair of worker %u: %s", w->index, strerror(rc));
@@ -162,7 +168,7 @@ void gw_boot_tick(struct gw_ctl *ctl)
 			gw_boot_error(s, "a queue pair between us failed; attach again");
 	for (uint32_t i = 0; i < b->gw->n_worker; i++)
 		if (b->gw->worker[i]->ud.dead)
-			reopen_native(b, b->gw->worker[i]);
+			reopen_native(ctl, b->gw->worker[i]);
 }
 
 int gw_boot_open(struct gw_ctl *ctl)

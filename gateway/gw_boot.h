@@ -41,6 +41,8 @@ struct gw_boot {
 
 /** One line of a session (gw_boot_msg.c). */
 void gw_boot_line(struct gw_line_conn *c, char *text);
+/** Ends all sessions with hosts: they attach again. */
+void gw_boot_again(struct gw_ctl *ctl, const char *why);
 /** Tells the host why, logs it, and ends the session. */
 void gw_boot_error(struct gw_session *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

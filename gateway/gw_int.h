@@ -27,7 +27,14 @@ struct gw_ctl {
 	struct gw_metrics *metrics; /* metrics page, NULL: none (gw_metrics.c) */
 	ev_signal sig[2];	    /* SIGTERM, SIGINT */
 	ev_timer tick;		    /* events of workers, dead sets */
+	ev_io async;		    /* events of the device (gw_async.c) */
+	bool failed;		    /* the device did: the exit status tells */
 };
+
+/* --- gw_async.c --- */
+/** Listens to the device's asynchronous events. 0 or errno. */
+int gw_async_open(struct gw_ctl *ctl);
+void gw_async_close(struct gw_ctl *ctl);
 
 /* --- gw_eal.c --- */
 /** Starts EAL for this configuration. 0 or errno (printed). */

@@ -128,6 +128,8 @@ static int control_run(struct gw *gw)
 		rc = gw_control_open(&ctl);
 	if (rc == 0)
 		rc = gw_metrics_open(&ctl);
+	if (rc == 0)
+		rc = gw_async_open(&ctl);
 	if (rc == 0) {
 		ev_timer_init(&ctl.tick, on_tick, TICK_S, TICK_S);
 		ctl.tick.data = &ctl;
@@ -138,6 +140,8 @@ static int control_run(struct gw *gw)
 		ev_run(ctl.loop, 0);
 		gw_notify_stopping();
 		ev_timer_stop(ctl.loop, &ctl.tick);
+		gw_async_close(&ctl);
+		rc = ctl.failed ? EIO : 0;
 	}
 	gw_capture_close(gw);
 	gw_metrics_close(&ctl);

@@ -40,6 +40,7 @@ struct host {
 	int epd;				   /* edge-triggered epoll of all D ends */
 	ev_io epd_io;				   /* readable: events at some D */
 	ev_io cq_io;				   /* completion channel */
+	ev_io dev_io;				   /* events of the device */
 	ev_prepare prepare;			   /* last look before sleeping */
 	ev_check check;				   /* first thing after it */
 	ev_idle busy;				   /* active: do not sleep, there is more to do */

@@ -31,6 +31,24 @@ static void loop_cq(struct ev_loop *loop, ev_io *w, int revents)
 	ib_cq_ack(&h->cq);
 }
 
+/* Events of the device: with another address, every gateway has to learn it. */
+static void loop_dev(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct host *h = w->data;
+	struct ib_event e;
+
+	while (ib_dev_event(&h->dev, &e) == 0) {
+		host_log(HOST_LOG_INFO, "%s", e.text);
+		if (!ib_dev_moved(&h->dev, &e))
+			continue;
+		for (unsigned int i = 0; i < h->n_gw; i++) {
+			h->gw[i].dev.port_attr = h->dev.port_attr;
+			h->gw[i].dev.gid = h->dev.gid;
+			host_gw_lost(&h->gw[i], "our fabric address has changed");
+		}
+	}
+}
+
 static void loop_epd(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct host *h = w->data;
@@ -173,11 +191,16 @@ static void loop_signal(struct host *h, ev_signal *s, int sig,
 
 int host_loop_open(struct host *h)
 {
+	int fd, rc = ib_dev_events(&h->dev, &fd);
+
+	if (rc)
+		return rc;
 	h->epd = epoll_create1(EPOLL_CLOEXEC);
 	if (h->epd < 0)
 		return errno;
 	loop_watch(h, &h->tap.io, h->tap.fd, loop_tap);
 	loop_watch(h, &h->cq_io, h->cq.channel->fd, loop_cq);
+	loop_watch(h, &h->dev_io, fd, loop_dev);
 	loop_watch(h, &h->epd_io, h->epd, loop_epd);
 	ev_prepare_init(&h->prepare, loop_prepare);
 	h->prepare.data = h;

@@ -71,6 +71,10 @@ int ib_dev_events(struct ib_dev *d, int *fd);
 /** Takes one event. EAGAIN: there is none (any more). */
 int ib_dev_event(struct ib_dev *d, struct ib_event *e);
 
+/** Brings *d up to date after an event. True: its port has another address, so what peers know of
+ * it leads nowhere any more. */
+bool ib_dev_moved(struct ib_dev *d, const struct ib_event *e);
+
 /** Writes "what: reason, and what to do" for errno `error` of a verbs call into err. */
 void ib_explain(int error, const char *what, char err[IB_ERRLEN]);
 

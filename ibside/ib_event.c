@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 
 int ib_dev_events(struct ib_dev *d, int *fd)
 {
@@ -59,4 +60,25 @@ int ib_dev_event(struct ib_dev *d, struct ib_event *e)
 	}
 	ibv_ack_async_event(&ev);
 	return 0;
+}
+
+bool ib_dev_moved(struct ib_dev *d, const struct ib_event *e)
+{
+	struct ibv_port_attr now;
+	union ibv_gid gid;
+	bool moved;
+
+	if (e->port != d->port ||
+	    (e->type != IBV_EVENT_LID_CHANGE && e->type != IBV_EVENT_GID_CHANGE &&
+	     e->type != IBV_EVENT_CLIENT_REREGISTER && e->type != IBV_EVENT_PORT_ACTIVE))
+		return false;
+	if (ibv_query_port(d->ctx, d->port, &now))
+		return false;
+	if (ibv_query_gid(d->ctx, d->port, d->gid_index, &gid))
+		gid = d->gid;
+	moved = now.lid != d->port_attr.lid || memcmp(&gid, &d->gid, sizeof(gid)) != 0;
+	d->port_attr.lid = now.lid;
+	d->port_attr.sm_sl = now.sm_sl;
+	d->gid = gid;
+	return moved;
 }

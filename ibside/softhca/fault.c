@@ -365,6 +365,25 @@ out:
 	return done;
 }
 
+/* Gives @p another LID, and the GID made of it: paths to it, and its own connections, lead
+ * nowhere. */
+static void change_lid(struct soft_port *p)
+{
+	uint32_t lid;
+	int rc = soft_rdv_move(p, &lid);
+
+	if (rc) {
+		fprintf(stderr, "softhca: no other LID for LID %u: %s\n", p->lid, strerror(rc));
+		return;
+	}
+	soft_peers_moved(p, lid);
+	p->guid = (p->guid & ~0xffffull) | lid;
+	p->shm->guid = p->guid;
+	soft_count(p->shm, faults, 1);
+	port_event(p, IBV_EVENT_LID_CHANGE);
+	port_event(p, IBV_EVENT_GID_CHANGE);
+}
+
 /* Helper thread: brings about what rules do to port @p by themselves.  Returns when to look again,
  * or 0. */
 uint64_t soft_fault_tick(struct soft_port *p)
@@ -387,7 +406,7 @@ uint64_t soft_fault_tick(struct soft_port *p)
 			continue;
 		if (r->kind == FAULT_LID_CHANGE) {
 			if (acts(r, false, true))
-				port_event(p, IBV_EVENT_LID_CHANGE);
+				change_lid(p);
 		} else if (r->from.qpn && !idle_fatal(p, r)) {
 			next = soft_now() + RETRY_NS;
 		}

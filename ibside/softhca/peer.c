@@ -127,11 +127,14 @@ static bool peer_claim(struct soft_peer *peer)
 	return true;
 }
 
-/* Whether @peer cannot be reached any more: its process has died or closed the port. */
+/* Whether @peer cannot be reached any more: its process has died or closed the port, or the port
+ * has another LID now. */
 bool soft_peer_gone(const struct soft_peer *peer)
 {
 	return atomic_load_explicit(&peer->dead, memory_order_relaxed) ||
-	       atomic_load_explicit(&peer->shm->closed, memory_order_relaxed);
+	       atomic_load_explicit(&peer->shm->closed, memory_order_relaxed) ||
+	       atomic_load_explicit(&peer->shm->lid, memory_order_relaxed) !=
+		       atomic_load_explicit(&peer->lid, memory_order_relaxed);
 }
 
 /* The attached peer with @lid, counted, or NULL.  One that is gone, also if the helper thread has
@@ -245,6 +248,26 @@ int soft_peers_init(struct soft_port *p)
 	p->peers = p->self;
 	p->by_lid[p->lid] = p->self;
 	return 0;
+}
+
+/* @p has got another LID: it finds itself there, and nobody at the old one. */
+void soft_peers_moved(struct soft_port *p, uint32_t lid)
+{
+	struct soft_peer *former;
+
+	pthread_mutex_lock(&p->lock);
+	former = p->by_lid[lid];
+	if (former) {
+		former->refs++;
+		peer_unlist(p, former);
+	}
+	p->by_lid[p->lid] = NULL;
+	atomic_store(&p->shm->lid, lid);
+	p->self->lid = lid;
+	p->by_lid[lid] = p->self;
+	p->lid = lid;
+	pthread_mutex_unlock(&p->lock);
+	soft_peer_put(p, former);
 }
 
 /* Port is closing: detaches everybody. */

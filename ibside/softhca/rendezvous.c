@@ -137,6 +137,32 @@ int soft_rdv_publish(struct soft_port *p)
 	return rc;
 }
 
+/* Finds the next free LID for @p and renames its file, whose lock stays.  Returns 0 or errno. */
+int soft_rdv_move(struct soft_port *p, uint32_t *lid)
+{
+	int dirfd = fault_lock_dir(fault_dir()), rc = ENOSPC;
+	char path[sizeof(p->path)];
+
+	if (dirfd < 0)
+		return -dirfd;
+	for (*lid = p->lid + 1; rc && *lid <= SOFT_LID_MAX; ++*lid) {
+		if (soft_port_local(*lid) || rdv_path(*lid, path, sizeof(path)))
+			continue;
+		if (renameat2(dirfd, strrchr(p->path, '/') + 1, dirfd, strrchr(path, '/') + 1,
+			      RENAME_NOREPLACE) == 0) {
+			memcpy(p->path, path, sizeof(path));
+			rc = 0;
+			break;
+		}
+		if (errno != EEXIST) {
+			rc = errno;
+			break;
+		}
+	}
+	close(dirfd);
+	return rc;
+}
+
 /* Takes @p off the subnet; the default directory goes with its last port. */
 void soft_rdv_withdraw(struct soft_port *p)
 {

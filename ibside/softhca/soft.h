@@ -59,7 +59,7 @@ struct soft_map {
 /* Another port of the subnet, or one of this process. */
 struct soft_peer {
 	struct shm_port *shm;	      /* its arena, mapped here */
-	uint32_t lid;		      /* its LID */
+	_Atomic uint32_t lid;	      /* its LID when it was attached; of self: now */
 	bool self;		      /* it is a port of this process */
 	_Atomic bool dead;	      /* its process has ended */
 	bool unlisted;		      /* no longer in the port's table; freed with the last ref */
@@ -86,7 +86,7 @@ struct soft_port {
 	int memfd;						/* of the arena */
 	int file;						/* rendezvous file, held locked */
 	char path[128];						/* of the rendezvous file */
-	uint32_t lid;						/* own LID */
+	_Atomic uint32_t lid;					/* own LID */
 	uint32_t dev;						/* device index */
 	uint32_t nctx;						/* contexts open */
 	uint64_t guid;						/* port GUID, host byte order */
@@ -298,6 +298,7 @@ void soft_stage_deliver(struct shm_port *s, uint32_t slot);
 
 /* rendezvous.c */
 int soft_rdv_publish(struct soft_port *p);
+int soft_rdv_move(struct soft_port *p, uint32_t *lid);
 void soft_rdv_withdraw(struct soft_port *p);
 bool soft_rdv_alive(uint32_t lid);
 int soft_rdv_find(uint32_t lid, int *pid, int *memfd_nr, int *pidfd);
@@ -315,6 +316,7 @@ uint64_t soft_node_guid(uint32_t dev);
 struct soft_peer *soft_peer_get(struct soft_port *p, uint32_t lid);
 void soft_peer_put(struct soft_port *p, struct soft_peer *peer);
 int soft_peers_init(struct soft_port *p);
+void soft_peers_moved(struct soft_port *p, uint32_t lid);
 void soft_peers_free(struct soft_port *p);
 bool soft_peer_alive(struct soft_peer *peer);
 bool soft_peer_gone(const struct soft_peer *peer);

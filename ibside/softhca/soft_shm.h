@@ -182,7 +182,7 @@ struct shm_stage {
 struct shm_port {
 	uint64_t magic;		      /* SOFT_MAGIC once the rest is set up */
 	uint32_t layout;	      /* SOFT_LAYOUT */
-	uint32_t lid;		      /* host byte order */
+	_Atomic uint32_t lid;	      /* host byte order */
 	uint64_t guid;		      /* port GUID, host byte order */
 	uint64_t size;		      /* bytes of the arena */
 	uint32_t pid;		      /* process, for fault rules */

@@ -299,6 +299,23 @@ def test_port_goes_down_and_up(lab, traffic, fault, where):
     traffic.clean()
 
 
+@pytest.mark.parametrize("where", ["tagd", "taghostd"])
+def test_lid_changes(lab, traffic, fault, where):
+    """An end of the fabric gets another address: everybody learns it, connections go on."""
+    live = traffic.start(rate="2M")
+    before, lid = losses(lab), lab.ctl("server", "list")["servers"][0]["dlid"]
+    fault.add("lid-change", f"proc={where}")
+    wait_for(lambda: losses(lab) > before, 10, what="the sets are given up")
+    lab.wait_up()
+    finish(lab, live)
+    assert losses(lab) == before + 1
+    fault.clear()
+    now = lab.ctl("server", "list")["servers"][0]["dlid"]
+    assert (now != lid) == (where == "taghostd")
+    traffic.again()
+    traffic.clean()
+
+
 def test_port_blinks(lab, traffic, fault):
     """Shorter than the retries of a queue pair: nothing is given up."""
     live = traffic.start()

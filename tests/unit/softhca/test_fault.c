@@ -260,13 +260,30 @@ static void port_down_and_up(void **state)
 
 static void lid_change(void **state)
 {
-	struct rig_end a;
+	const struct rig_conn fast = {.timeout = 8, .retry = 1};
+	struct ibv_port_attr port;
+	struct rig_end a, b, c, d;
 
 	(void)state;
 	rig_up(&a, &rc);
+	rig_up(&b, &rc);
+	rig_connect(&a, &b.me, &fast);
+	rig_connect(&b, &a.me, &fast);
+	assert_int_equal(read_one(&a, &b), IBV_WC_SUCCESS);
 	fault("add lid-change");
 	assert_int_equal(event(&a), IBV_EVENT_LID_CHANGE);
+	assert_int_equal(event(&a), IBV_EVENT_GID_CHANGE);
+	assert_int_equal(ibv_query_port(a.ctx, 1, &port), 0);
+	assert_int_not_equal(port.lid, a.me.lid);
+	assert_int_equal(read_one(&a, &b), IBV_WC_RETRY_EXC_ERR);
+	/* what is connected from now on works */
+	rig_pair(&c, &d, &rc, NULL);
+	assert_int_equal(c.me.lid, port.lid);
+	assert_int_equal(read_one(&c, &d), IBV_WC_SUCCESS);
 	rig_down(&a);
+	rig_down(&b);
+	rig_down(&c);
+	rig_down(&d);
 }
 
 static void slow_read(void **state)

@@ -139,7 +139,7 @@ static int link_open(struct gw_worker *w, struct gw_host *h)
 	l->host = h;
 	l->worker = w;
 	l->up = false;
-	c.rc = ib_set_open(&l->set, &w->gw->dev, &w->cq, GW_SET_SQ, &gw_accel_set_ops, l);
+	c.rc = ib_set_open(&l->set, &w->gw->dev, &w->cq, gw_set_sq(w->gw), &gw_accel_set_ops, l);
 	if (c.rc)
 		return c.rc;
 	l->open = true;

@@ -64,6 +64,13 @@ uint32_t gw_port_flush(struct gw_worker *w);
 /** Finishes the checksum of a frame that asks for it (RTE_MBUF_F_TX_TCP_CKSUM). */
 void gw_csum_finish(struct rte_mbuf *m);
 
+/* --- gw_fabric.c --- */
+/** Work requests of each queue pair of a link, as many as the device allows. */
+static inline uint32_t gw_set_sq(const struct gw *gw)
+{
+	return ib_set_depth(&gw->dev, GW_SET_SQ);
+}
+
 /* --- gw_mem.c --- */
 /** Room of a frame buffer. */
 uint32_t gw_mem_data_room(const struct gw_cfg *cfg);

@@ -25,7 +25,8 @@ static int cq_depth(const struct gw *gw)
 {
 	uint32_t n = IB_QP_CQES(GW_UD_SQ, GW_UD_RQ);
 
-	n += (gw->cfg->n_server + 1) * (IB_SET_CQES(GW_SET_SQ) + IB_QP_CQES(GW_RC_SQ, GW_RC_RQ));
+	n += (gw->cfg->n_server + 1) *
+	     (IB_SET_CQES(gw_set_sq(gw)) + IB_QP_CQES(GW_RC_SQ, GW_RC_RQ));
 	return RTE_MIN((int)n, gw->dev.attr.max_cqe);
 }
 

@@ -51,7 +51,8 @@ static int gw_open_worker(struct host_gw *g, struct host_worker *w, json_t *desc
 	w->ah = ib_ah(&g->h->dev, &w->native);
 	if (!w->ah)
 		return errno ? errno : EIO;
-	rc = ib_set_open(&w->set, &g->dev, &g->h->cq, HOST_SQ_DEPTH, &set_ops, w);
+	rc = ib_set_open(&w->set, &g->dev, &g->h->cq, ib_set_depth(&g->dev, HOST_SQ_DEPTH),
+			 &set_ops, w);
 	if (rc)
 		return rc;
 	w->open = true;

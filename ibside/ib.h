@@ -246,6 +246,15 @@ struct ib_set_ops {
 /** Completions that a set opened with sq_depth may have in its queue at once. */
 #define IB_SET_CQES(sq_depth) (2 * (sq_depth) + 2 * IB_SET_BUFS + 4)
 
+/** The sq_depth that a set may have on a device whose queues are shorter than wanted. */
+static inline uint32_t ib_set_depth(const struct ib_dev *d, uint32_t wish)
+{
+	uint32_t most = (uint32_t)d->attr.max_qp_wr;
+
+	most = most > IB_SET_BUFS + 1 ? most - IB_SET_BUFS - 1 : 1;
+	return wish < most ? wish : most;
+}
+
 struct ib_set_impl; /* message buffers, credits, waiting queue */
 /** The queue pairs a host and a worker share. */
 struct ib_set {

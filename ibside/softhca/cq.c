@@ -62,7 +62,7 @@ struct ibv_cq_ex *soft_create_cq_ex(struct ibv_context *ctx, struct ibv_cq_init_
 	struct soft_cq *c;
 	int rc;
 
-	if (!attr->cqe || attr->cqe > SOFT_MAX_CQE ||
+	if (!attr->cqe || attr->cqe > soft_limits.cqe ||
 	    attr->comp_vector >= (uint32_t)ctx->num_comp_vectors) {
 		errno = EINVAL;
 		return NULL;
@@ -109,7 +109,7 @@ int soft_resize_cq(struct ibv_cq *cq, int cqe)
 	struct shm_cqe *from, *to;
 	size_t old_bytes;
 
-	if (cqe <= 0 || (uint32_t)cqe > SOFT_MAX_CQE)
+	if (cqe <= 0 || (uint32_t)cqe > soft_limits.cqe)
 		return EINVAL;
 	size = ring_size((uint32_t)cqe);
 	pthread_mutex_lock(&p->lock);

@@ -54,6 +54,7 @@ static void ports_forked(void)
 static void ports_init(void)
 {
 	soft_stats_init();
+	soft_limits_init();
 	soft_fault_init();
 	soft_pcap_init();
 	pthread_atfork(NULL, NULL, ports_forked);

@@ -8,9 +8,9 @@
 
 static int cap_check(struct ibv_qp_cap *c, bool has_srq)
 {
-	if (c->max_send_wr > SOFT_MAX_WR || c->max_recv_wr > SOFT_MAX_WR ||
-	    c->max_send_sge > SOFT_MAX_SGE || c->max_recv_sge > SOFT_MAX_SGE ||
-	    c->max_inline_data > SOFT_MAX_INLINE)
+	if (c->max_send_wr > soft_limits.wr || c->max_recv_wr > soft_limits.wr ||
+	    c->max_send_sge > soft_limits.sge || c->max_recv_sge > soft_limits.sge ||
+	    c->max_inline_data > soft_limits.inl)
 		return EINVAL;
 	if (!c->max_send_wr)
 		c->max_send_wr = 1;

@@ -549,6 +549,13 @@ static inline bool soft_fault_on(void)
 			     atomic_load_explicit(&soft_faults_own.n, memory_order_relaxed));
 }
 
+/* limits.c */
+struct soft_limits {
+	uint32_t sge, rd_atomic, inl, wr, cqe; /* scatter entries, READs, inline bytes, queues */
+};
+extern struct soft_limits soft_limits;
+void soft_limits_init(void);
+
 /* pcap.c */
 extern bool soft_pcap_on, soft_pcap_cm;
 void soft_pcap_init(void);

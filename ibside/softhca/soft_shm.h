@@ -19,29 +19,30 @@
 
 #include "softhca.h"
 
-#define SOFT_MAGIC	  0x5441474843413031ull /* "TAGHCA01" */
-#define SOFT_VERSION	  2u
-#define SOFT_ARENA_SIZE	  (1ull << 30) /* virtual; pages exist once touched */
-#define SOFT_MAX_QP	  16384u
-#define SOFT_MAX_CQ	  8192u
-#define SOFT_MAX_SRQ	  1024u
-#define SOFT_MAX_MR	  65536u
-#define SOFT_MAX_EVQ	  1024u
-#define SOFT_MAX_BACKING  256u
-#define SOFT_STAGE_SLOTS  1024u
-#define SOFT_PINS	  1024u
-#define SOFT_MAX_SGE	  16u
-#define SOFT_MAX_WR	  16384u
-#define SOFT_MAX_CQE	  (1u << 20)
-#define SOFT_MAX_INLINE	  1024u
-#define SOFT_MAX_MSG	  (1u << 30)
-#define SOFT_MTU	  4096u
-#define SOFT_GRH	  40u
-#define SOFT_STAGE_BYTES  (SOFT_MTU + SOFT_GRH)
-#define SOFT_NONE	  UINT32_MAX
-#define SOFT_QPN_IDX_BITS 14 /* QPN: 10 bits of generation above 14 bits of table index */
-#define SOFT_KEY_IDX(key) ((key) >> 8 & (SOFT_MAX_MR - 1))
-#define SOFT_QPN_IDX(qpn) ((qpn) & (SOFT_MAX_QP - 1))
+#define SOFT_MAGIC	   0x5441474843413031ull /* "TAGHCA01" */
+#define SOFT_VERSION	   2u
+#define SOFT_ARENA_SIZE	   (1ull << 30) /* virtual; pages exist once touched */
+#define SOFT_MAX_QP	   16384u
+#define SOFT_MAX_CQ	   8192u
+#define SOFT_MAX_SRQ	   1024u
+#define SOFT_MAX_MR	   65536u
+#define SOFT_MAX_EVQ	   1024u
+#define SOFT_MAX_BACKING   256u
+#define SOFT_STAGE_SLOTS   1024u
+#define SOFT_PINS	   1024u
+#define SOFT_MAX_SGE	   16u
+#define SOFT_MAX_WR	   16384u
+#define SOFT_MAX_CQE	   (1u << 20)
+#define SOFT_MAX_INLINE	   1024u
+#define SOFT_MAX_RD_ATOMIC 128u
+#define SOFT_MAX_MSG	   (1u << 30)
+#define SOFT_MTU	   4096u
+#define SOFT_GRH	   40u
+#define SOFT_STAGE_BYTES   (SOFT_MTU + SOFT_GRH)
+#define SOFT_NONE	   UINT32_MAX
+#define SOFT_QPN_IDX_BITS  14 /* QPN: 10 bits of generation above 14 bits of table index */
+#define SOFT_KEY_IDX(key)  ((key) >> 8 & (SOFT_MAX_MR - 1))
+#define SOFT_QPN_IDX(qpn)  ((qpn) & (SOFT_MAX_QP - 1))
 
 static_assert(SOFT_MAX_QP == 1u << SOFT_QPN_IDX_BITS, "QPN split");
 static_assert(SOFT_MAX_MR <= 65536, "a pin holds a LID and a region's index");

@@ -423,6 +423,17 @@ def test_one_host_of_two(make_lab, www, tmp_path):
     both[0].clean()
 
 
+def test_device_that_can_do_little(make_lab, www, tmp_path, monkeypatch):
+    """One entry per request, one READ at a time, nothing inline, short queues: slower, no less."""
+    monkeypatch.setenv("SOFTHCA_LIMITS", "sge=1,rd_atomic=1,inline=0,wr=1100,cqe=6000")
+    lab = make_lab()
+    assert "max_sge:\t\t\t1\n" in lab.run("gw", "softhca-run", "ibv_devinfo", "-v").stdout
+    traffic = Traffic(lab, www, tmp_path)
+    finish(lab, traffic.start(3, 3, rate="8M"))
+    traffic.again()
+    traffic.clean()
+
+
 class Wire(Capture):
     """tcpdump of headers."""
 

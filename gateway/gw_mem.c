@@ -23,47 +23,55 @@ static_assert(RTE_PKTMBUF_HEADROOM >= IB_GRH_LEN + sizeof(struct ib_encap),
 	      "a native frame's headers fit the headroom");
 static_assert(sizeof(struct gw_mbuf_priv) % RTE_MBUF_PRIV_ALIGN == 0, "DPDK asks for it");
 
-/** Progress of a registration. */
-struct reg {
-	struct ib_dev *dev;
-	struct ibv_mr **mr; /* results */
-	uint32_t max;	    /* room */
-	uint32_t n;	    /* used */
-	int rc;		    /* first error */
+/** Stretches of memory that a pool consists of. */
+struct stretches {
+	struct {
+		uint8_t *addr; /* first byte */
+		size_t len;    /* bytes */
+	} at[64];
+	uint32_t n;    /* in use */
+	bool too_many; /* there are more */
 };
 
-static void register_chunk(struct rte_mempool *mp, void *arg, struct rte_mempool_memhdr *hdr,
-			   unsigned int idx)
+/* One piece of a pool: where huge pages are not contiguous for devices, DPDK makes one of each,
+ * though they lie side by side here. */
+static void add_piece(struct rte_mempool *mp, void *arg, struct rte_mempool_memhdr *hdr,
+		      unsigned int idx)
 {
-	struct reg *r = arg;
+	struct stretches *s = arg;
+	uint32_t last = s->n - 1;
 
-	if (r->rc)
-		return;
-	if (r->n == r->max) {
-		r->rc = E2BIG;
-		return;
+	if (s->n && s->at[last].addr + s->at[last].len == (uint8_t *)hdr->addr) {
+		s->at[last].len += hdr->len;
+	} else if (s->n == RTE_DIM(s->at)) {
+		s->too_many = true;
+	} else {
+		s->at[s->n].addr = hdr->addr;
+		s->at[s->n++].len = hdr->len;
 	}
-	r->mr[r->n] = ibv_reg_mr(r->dev->pd, hdr->addr, hdr->len, IBV_ACCESS_LOCAL_WRITE);
-	if (!r->mr[r->n])
-		r->rc = errno ? errno : ENOMEM;
-	else
-		r->n++;
 }
 
 int gw_pool_register(struct ib_dev *d, struct rte_mempool *mp, struct ibv_mr **mr, uint32_t n_mr)
 {
-	struct reg r = {.dev = d, .mr = mr, .max = n_mr};
+	struct stretches s = {0};
+	uint32_t n = 0;
+	int rc = 0;
 
 	for (uint32_t i = 0; i < n_mr; i++)
 		mr[i] = NULL;
-	rte_mempool_mem_iter(mp, register_chunk, &r);
-	if (r.rc) {
-		while (r.n > 0) {
-			ibv_dereg_mr(mr[--r.n]);
-			mr[r.n] = NULL;
-		}
+	rte_mempool_mem_iter(mp, add_piece, &s);
+	if (s.too_many || s.n > n_mr)
+		return E2BIG;
+	for (n = 0; rc == 0 && n < s.n; n++) {
+		mr[n] = ibv_reg_mr(d->pd, s.at[n].addr, s.at[n].len, IBV_ACCESS_LOCAL_WRITE);
+		if (!mr[n])
+			rc = errno ? errno : ENOMEM;
 	}
-	return r.rc;
+	for (uint32_t i = 0; rc && i < n_mr && mr[i]; i++) {
+		ibv_dereg_mr(mr[i]);
+		mr[i] = NULL;
+	}
+	return rc;
 }
 
 uint32_t gw_mbuf_lkey(const struct gw_worker *w, const void *addr)
@@ -109,7 +117,12 @@ int gw_mem_open(struct gw_worker *w)
 		return ENOMEM;
 	}
 	rc = gw_pool_register(&w->gw->dev, w->pool, w->pool_mr, RTE_DIM(w->pool_mr));
-	if (rc) {
+	if (rc == E2BIG) {
+		gw_log(GW_LOG_ERROR,
+		       "worker %u: frame buffers are scattered over too many stretches of memory: "
+		       "use larger huge pages, or reserve them at boot",
+		       w->index);
+	} else if (rc) {
 		ib_explain(rc, "registering frame buffers", err);
 		gw_log(GW_LOG_ERROR, "worker %u: %s", w->index, err);
 	}

@@ -5,11 +5,13 @@ whole main job.
 Each guest boots once and runs several cases; a test looks at its case's result. Where no guest can
 be had (no qemu, no mirror with the kernel), the tests are skipped and say why.
 """
+import collections
 import functools
 import os
 import pathlib
 import re
 import subprocess
+import tempfile
 
 import pytest
 
@@ -19,6 +21,7 @@ TOP = pathlib.Path(os.environ.get("TAG_TOP", pathlib.Path(__file__).parents[2]))
 BUILD = pathlib.Path(os.environ.get("TAG_BUILD", TOP / "build"))
 HERE = TOP / "tests/vm"
 NO_GUEST = []  # why there is none, once that is known
+LEFT = tempfile.TemporaryDirectory(prefix="tagd-vm-out.")  # what guests leave, by case
 
 
 def vm(*command, timeout=120, **options):
@@ -75,8 +78,10 @@ MAIN = {
 def main_job(name):
     """What main.sh measured: {name: text}, and everything the guest said."""
     mtu, gid, loss, size = MAIN[name]
+    left = pathlib.Path(LEFT.name) / name
+    left.mkdir()
     status, text = vm("bash", HERE / "guest/main.sh", TOP, BUILD, mtu, gid, loss, size,
-                      mtu=0, memory=1024, timeout=240)
+                      mtu=0, memory=1024, timeout=240, out=left)
     found = dict(re.findall(r"^(\w+) (\S+)$", text, flags=re.M))
     return found, f"guest ended with {status}\n{text}"
 
@@ -106,3 +111,39 @@ def test_native(name):
     assert int(got["native_up_native_bytes_to_fabric"]) > megabytes << 20, everything
     if not loss:
         assert got.get("pings") == got.get("pings_back") == "3", everything
+
+
+def requests(capture):
+    """What reliable queue pairs were sent but acknowledgements: to whom, what, numbered how."""
+    fields = ["infiniband.bth.destqp", "infiniband.bth.opcode", "infiniband.bth.psn",
+              "infiniband.reth.va", "infiniband.reth.r_key", "infiniband.reth.dmalen"]
+    command = ["tshark", "-n", "-r", str(capture), "-Y", "infiniband.bth.opcode < 17", "-T", "fields"]
+    for field in fields:
+        command += ["-e", field]
+    out = subprocess.run(command, text=True, capture_output=True, timeout=60, check=True).stdout
+    return collections.Counter(out.splitlines())
+
+
+@pytest.mark.parametrize("name", [n for n in MAIN if not MAIN[n][2]])
+def test_capture_is_what_the_wire_has(name):
+    """tagd's reconstruction against the kernel's packets, number by number."""
+    got, everything = main_job(name)
+    left = pathlib.Path(LEFT.name) / name
+    assert got.get("capture_missing") == "0", everything
+    gateway, wire = requests(left / "gateway.pcap"), requests(left / "wire.pcap")
+    assert sum(gateway.values()) > 100, everything
+    assert not [packet for packet in gateway if packet not in wire]
+    assert max(gateway.values()) == 1  # none is repeated, on the wire it may be
+    assert sum(packet not in gateway for packet in wire) <= 0.1 * len(wire)
+    bad = subprocess.run(["tshark", "-n", "-r", left / "gateway.pcap", "-Y", "_ws.malformed"],
+                         text=True, capture_output=True, timeout=60, check=True).stdout
+    assert bad == ""
+
+
+@pytest.mark.parametrize("name", [n for n in MAIN if not MAIN[n][2]])
+def test_locked_memory_is_explained(name):
+    """A tagd that may lock 64 KiB refuses to start and says why."""
+    _, everything = main_job(name)
+    said = "\n".join(re.findall(r"^memlock (.*)$", everything, flags=re.M))
+    assert "the limit of locked memory is 64 KiB" in said, everything
+    assert "LimitMEMLOCK=infinity" in said

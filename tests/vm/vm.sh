@@ -7,6 +7,7 @@
 #			MTU (4200: path MTU 4096; 1500: path MTU 1024); 0: none
 #	--memory MIB	of the guest (768)
 #	--timeout S	for everything (120)
+#	--out DIR	gets what the command leaves in /run/guest/out
 #	-v		shows console and kernel messages even when all is well
 #
 # The guest is a Debian kernel (kernel.sh) under qemu on this machine's own root file system, shared
@@ -17,7 +18,7 @@
 # The processor is emulated: on a machine where /dev/kvm really works, TAG_VM_ACCEL=kvm is faster.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-MTU=4200 MEMORY=768 TIMEOUT=120 VERBOSE=
+MTU=4200 MEMORY=768 TIMEOUT=120 OUT= VERBOSE=
 
 die() { printf 'vm.sh: %s\n' "$2" >&2; exit "$1"; }
 
@@ -26,6 +27,7 @@ while [ $# -gt 0 ]; do
 	--mtu) MTU=$2; shift ;;
 	--memory) MEMORY=$2; shift ;;
 	--timeout) TIMEOUT=$2; shift ;;
+	--out) OUT=$2; shift ;;
 	-v) VERBOSE=1 ;;
 	--) shift; break ;;
 	*) die 2 "what is $1? (options end with --)" ;;
@@ -56,7 +58,7 @@ initrd() {
 
 # What the guest reads of its task.
 exchange() {
-	mkdir "$EXCHANGE"
+	mkdir "$EXCHANGE" "$EXCHANGE/out"
 	cp "$HERE/guest/setup.sh" "$HERE/guest/fabric.sh" "$EXCHANGE/"
 	printf 'MTU=%q\n' "$MTU" >"$EXCHANGE/parameters"
 	{
@@ -91,6 +93,7 @@ exchange "$@"
 ended=0
 guest || ended=$?
 cat "$RUN/output"
+[ -z "$OUT" ] || cp -r "$EXCHANGE/out/." "$OUT/"
 status=$(cat "$EXCHANGE/status" 2>/dev/null) || status=
 if [ -n "$VERBOSE" ] || [ -z "$status" ]; then
 	{

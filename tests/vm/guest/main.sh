@@ -97,6 +97,27 @@ if [ "$LOSS" = 0 ]; then
 	at client ping -q -c 3 -i 0.2 -W 5 -M do -s 1472 10.77.0.11 | awk '/received/ { print "pings", $4 }'
 	at server1 ping -q -c 3 -i 0.2 -W 5 -M do -s 1472 10.77.0.2 | awk '/received/ { print "pings_back", $4 }'
 fi
+# what the gateway says of the fabric, beside what is seen on its wire
+if [ "$LOSS" = 0 ]; then
+	ip netns exec tag-gw tcpdump -i fab0 -U -w $D/wire.pcap udp port 4791 2>$D/tcpdump.log &
+	dump=$!
+	for ((i = 0; i < 50; i++)); do grep -q listening $D/tcpdump.log && break; sleep 0.1; done
+	at gw timeout 10 tagctl capture start $D/gateway.pcap seconds=200 >/dev/null
+	head -c 200000 $D/www/file >$D/www/part
+	at client curl -sS --fail -m 60 -o $D/down "http://10.77.0.11:80/part"
+	at client curl -sS --fail -m 60 -T $D/www/part "http://10.77.0.11:80/up/part"
+	at gw timeout 10 tagctl --json capture stop | jq -r '"capture_missing \(.missing_operations)"'
+	sleep 1
+	kill $dump
+	wait $dump || true
+	cp $D/gateway.pcap $D/wire.pcap $D/www/part /run/guest/out/
+fi
 at gw timeout 10 tagctl --json drops | jq -r '.drops | to_entries[] | "drop \(.key) \(.value)"'
 echo "tcp_retransmits $(stat tcp_retransmits)"
 tail -n 20 $LAB/*.log | sed 's/^/log /'
+# a daemon that may not lock memory says so, and what to do
+if [ "$LOSS" = 0 ]; then
+	lab_stop tagd
+	at gw prlimit --memlock=65536 setpriv --bounding-set=-ipc_lock --inh-caps=-ipc_lock \
+		timeout 60 tagd -c $LAB/tagd.conf 2>&1 | sed 's/^/memlock /' || true
+fi

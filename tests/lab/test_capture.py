@@ -36,6 +36,7 @@ def traffic(lab, www, size=300 * KB):
     return path
 
 
+@pytest.mark.asan
 def test_everything_is_there(lab, www, tmp_path):
     capture = tmp_path / "fabric.pcap"
     assert lab.ctl("capture", "start", capture)["running"]

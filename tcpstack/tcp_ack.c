@@ -95,7 +95,9 @@ void tcp_quickack(struct tcp_conn *c)
 
 void tcp_ack_idle(struct tcp_conn *c, uint64_t now)
 {
-	if (tcp_ms(now) - c->heard_ms > tcp_rto(c) / 1000)
+	uint32_t quiet = tcp_ms(now) - c->heard_ms;
+
+	if (quiet > c->cfg->rto_min_us / 1000 && quiet > tcp_rto(c) / 1000)
 		c->quick = TCP_QUICK_ACKS;
 }
 

@@ -27,17 +27,19 @@ void tcp_keep_pause(struct tcp_conn *c)
 		tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
 }
 
-void tcp_keep_arm(struct tcp_conn *c, uint64_t now)
+/* Takes the timer, if nobody needs it. A probe that could not leave is tried again by then, too. */
+static void arm(struct tcp_conn *c, uint64_t now)
 {
-	uint32_t quiet = silence(c, now);
+	uint64_t wait = c->keep_due ? c->cfg->keep_intvl_ms : patience(c);
+	uint32_t quiet = c->keep_due ? 0 : silence(c, now);
 
-	if (!c->keepalive || c->timer != TCP_T_NONE || tcp_flight(c) || c->quiesced)
+	if (c->timer != TCP_T_NONE || tcp_flight(c) || c->quiesced)
 		return;
 	if (c->state != TCP_S_ESTABLISHED && c->state != TCP_S_CLOSE_WAIT &&
 	    c->state != TCP_S_FIN_WAIT_2)
 		return;
-	tcp_timer_set(c, TCP_T_KEEPALIVE,
-		      quiet < patience(c) ? now + (patience(c) - quiet) * 1000 : now);
+	wait = quiet < wait ? wait - quiet : 1;
+	tcp_timer_set(c, TCP_T_KEEPALIVE, now + wait * 1000);
 }
 
 void tcp_keep_fire(struct tcp_conn *c, uint64_t now)
@@ -52,10 +54,9 @@ void tcp_keep_fire(struct tcp_conn *c, uint64_t now)
 	c->keep_due = true;
 }
 
-void tcp_keep_output(struct tcp_conn *c, uint64_t now)
+/* The probe that is due. */
+static void emit_probe(struct tcp_conn *c, uint64_t now)
 {
-	if (!c->keep_due)
-		return;
 	if (!tcp_flight(c)) {
 		if (tcp_ack_emit(c, c->snd_una - 1, now))
 			return;
@@ -63,6 +64,13 @@ void tcp_keep_output(struct tcp_conn *c, uint64_t now)
 		c->stats.probes++;
 	}
 	c->keep_due = false;
+}
+
+void tcp_keep_output(struct tcp_conn *c, uint64_t now)
+{
+	if (c->keep_due)
+		emit_probe(c, now);
+	arm(c, now);
 }
 
 void tcp_keep_heard(struct tcp_conn *c, uint64_t now)

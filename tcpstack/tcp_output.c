@@ -204,7 +204,8 @@ void tcp_output(struct tcp_conn *c, uint64_t now)
 		tcp_open_output(c, now);
 		return;
 	}
-	tcp_keep_pause(c);
+	if (c->keepalive)
+		tcp_keep_pause(c);
 	if (tcp_ack_has_sack(c))
 		tcp_ack_output(c, now);
 	if (tcp_may_send(c) && !c->failed) {
@@ -219,8 +220,8 @@ void tcp_output(struct tcp_conn *c, uint64_t now)
 		tcp_timer_missing(c, now);
 	}
 	tcp_ack_output(c, now);
-	tcp_keep_output(c, now);
-	tcp_keep_arm(c, now);
+	if (c->keepalive)
+		tcp_keep_output(c, now);
 	tcp_limit_note(c, now);
 	tcp_close_check(c);
 }

@@ -213,9 +213,8 @@ void tcp_nagle_sent(struct tcp_conn *c, uint32_t seq, uint32_t len); /* new payl
 
 /* tcp_keepalive.c */
 void tcp_keep_pause(struct tcp_conn *c);		/* gives the timer back, if it has it */
-void tcp_keep_arm(struct tcp_conn *c, uint64_t now);	/* takes it, if nobody needs it */
 void tcp_keep_fire(struct tcp_conn *c, uint64_t now);	/* the timer ran out */
-void tcp_keep_output(struct tcp_conn *c, uint64_t now); /* emits the probe that is due */
+void tcp_keep_output(struct tcp_conn *c, uint64_t now); /* emits a due probe, arms the timer */
 void tcp_keep_heard(struct tcp_conn *c, uint64_t now);	/* the client is there */
 
 /* tcp_urgent.c */

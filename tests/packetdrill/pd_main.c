@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* pd_main.c - runs the scripts named on the command line; 0 when all pass. */
+#include <err.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "pd.h"
 
@@ -18,7 +22,7 @@ static int usage(const char *name)
 }
 
 /* Every version that was asked for and that the script allows. */
-static void run_file(const char *file, const bool *asked, const char *so_filename)
+static void run_versions(const char *file, const bool *asked, const char *so_filename)
 {
 	struct pd_script s;
 	bool any = false;
@@ -35,6 +39,24 @@ static void run_file(const char *file, const bool *asked, const char *so_filenam
 	pd_free(&s);
 }
 
+/* In a process of its own: the first error ends it, and the other scripts run nevertheless. */
+static bool passes(const char *file, const bool *asked, const char *so_filename)
+{
+	pid_t child = fork();
+	int status = 0;
+
+	if (child < 0)
+		err(2, "fork");
+	if (!child) {
+		run_versions(file, asked, so_filename);
+		exit(0);
+	}
+	waitpid(child, &status, 0);
+	if (WIFSIGNALED(status))
+		fprintf(stderr, "%s: %s\n", file, strsignal(WTERMSIG(status)));
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -44,7 +66,7 @@ int main(int argc, char **argv)
 	};
 	bool asked[PD_VERSIONS] = {false}, any = false;
 	const char *so_filename = NULL;
-	int c, v;
+	int c, v, failed = 0;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 's') {
@@ -62,6 +84,6 @@ int main(int argc, char **argv)
 	for (v = 0; v < PD_VERSIONS && !any; v++)
 		asked[v] = true;
 	for (; optind < argc; optind++)
-		run_file(argv[optind], asked, so_filename);
-	return 0;
+		failed += !passes(argv[optind], asked, so_filename);
+	return failed ? 1 : 0;
 }

@@ -118,8 +118,17 @@ static void rules_storm(struct sim *s)
 	}
 }
 
+/* Whatever happened, all transmission records come back. */
+static void rules_pool(struct sim *s)
+{
+	tcp_detach(&s->e[0].c);
+	tcp_detach(&s->e[1].c);
+	SIM_RULE(s, s->pool.n_free == s->pool.n_total);
+}
+
 void sim_rules_end(struct sim *s)
 {
+	rules_pool(s);
 	if (s->o.havoc)
 		return;
 	rules_stream(s, 0);

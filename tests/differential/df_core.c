@@ -7,8 +7,8 @@
 #include "tcpstack/net_parse.h"
 #include "tcpstack/tcp_open.h"
 
-#define START  1000000ull /* microseconds of the trace's beginning */
-#define L2_LEN 14
+#define START	1000000ull /* microseconds of the trace's beginning */
+#define L2_LEN	14
 #define RING	(64u << 10)
 #define RECORDS 256 /* of transmissions */
 

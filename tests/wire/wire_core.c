@@ -69,7 +69,7 @@ void wire_core_init(struct wire_core *w)
 {
 	memset(w, 0, sizeof(*w));
 	tcp_cfg_default(&w->cfg);
-	tcp_pool_init(&w->pool, w->rec, 256, 128);
+	tcp_pool_init(&w->pool, w->rec, WIRE_RECORDS, WIRE_RECORDS);
 	w->cfg.pool = &w->pool;
 	w->ring = 256u << 10;
 	w->isn = 0xffff0000u;

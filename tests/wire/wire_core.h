@@ -16,12 +16,15 @@
 #include "tcpstack/net_flow.h"
 #include "tcpstack/tcp.h"
 
+#define WIRE_RECORDS \
+	8192 /* of transmissions: as many as the gateway's default gives a connection */
+
 /** A server of one connection. */
 struct wire_core {
-	struct tcp_conn c;	   /* first: ops get the server from it */
-	struct tcp_cfg cfg;	   /* the core's defaults, may be changed before */
-	struct tcp_pool pool;	   /* of rec[] */
-	struct tcp_txrec rec[256]; /* transmission records */
+	struct tcp_conn c;		    /* first: ops get the server from it */
+	struct tcp_cfg cfg;		    /* the core's defaults, may be changed before */
+	struct tcp_pool pool;		    /* of rec[] */
+	struct tcp_txrec rec[WIRE_RECORDS]; /* transmission records */
 	void (*out)(void *arg, const void *ip, uint32_t len); /* one packet to the client */
 	void *arg;					      /* of out() */
 	uint32_t ring;					      /* receive ring, bytes */

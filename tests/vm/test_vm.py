@@ -24,7 +24,7 @@ NO_GUEST = []  # why there is none, once that is known
 LEFT = tempfile.TemporaryDirectory(prefix="tagd-vm-out.")  # what guests leave, by case
 
 
-def vm(*command, timeout=120, **options):
+def vm(*command, timeout=240, **options):
     """Runs a command in a guest; its exit status and output. Skips the test without a guest."""
     if NO_GUEST:
         pytest.skip(NO_GUEST[0])
@@ -81,7 +81,7 @@ def main_job(name):
     left = pathlib.Path(LEFT.name) / name
     left.mkdir()
     status, text = vm("bash", HERE / "guest/main.sh", TOP, BUILD, mtu, gid, loss, size,
-                      mtu=0, memory=1024, timeout=240, out=left)
+                      mtu=0, memory=1024, timeout=500, out=left)
     found = dict(re.findall(r"^(\w+) (\S+)$", text, flags=re.M))
     return found, f"guest ended with {status}\n{text}"
 

@@ -51,8 +51,7 @@ static void add(struct args *a, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* MB of free huge pages. */
-static unsigned long huge_free_mb(void)
+unsigned long gw_eal_huge_free_mb(void)
 {
 	unsigned long pages = 0, kb = 0;
 	char line[128];
@@ -98,14 +97,20 @@ static bool wants_pci(const struct gw_cfg *cfg)
 	return false;
 }
 
+unsigned long gw_eal_need_mb(const struct gw_cfg *cfg)
+{
+	unsigned long frame = gw_mem_data_room(cfg) + MBUF_OVERHEAD;
+
+	return cfg->workers * (MB_BASE + (cfg->mbufs * frame >> 20) + 1) +
+	       cfg->max_accelerated / 512; /* maps and connections */
+}
+
 /* Arguments about memory. */
 static void add_memory(struct args *a, const struct gw_cfg *cfg)
 {
-	unsigned long frame = gw_mem_data_room(cfg) + MBUF_OVERHEAD;
-	unsigned long need = cfg->workers * (MB_BASE + (cfg->mbufs * frame >> 20) + 1);
+	unsigned long need = gw_eal_need_mb(cfg);
 
-	need += cfg->max_accelerated / 512; /* maps and connections */
-	if (huge_free_mb() >= need) {
+	if (gw_eal_huge_free_mb() >= need) {
 		add(a, "--in-memory");
 		return;
 	}

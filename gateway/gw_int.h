@@ -39,6 +39,9 @@ void gw_async_close(struct gw_ctl *ctl);
 /* --- gw_eal.c --- */
 /** Starts EAL for this configuration. 0 or errno (printed). */
 int gw_eal_open(const struct gw_cfg *cfg);
+/** MB of DPDK memory that a configuration needs, and of huge pages that are free. */
+unsigned long gw_eal_need_mb(const struct gw_cfg *cfg);
+unsigned long gw_eal_huge_free_mb(void);
 /** Frees its arguments, after rte_eal_cleanup(). */
 void gw_eal_free(void);
 /** Monotonic time, microseconds. */

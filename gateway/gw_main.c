@@ -19,18 +19,22 @@
 
 #include "gateway/gw_capture.h"
 #include "gateway/gw_config.h"
+#include "gateway/gw_doctor.h"
 #include "gateway/gw_metrics.h"
 #include "gateway/gw_notify.h"
 #include "gateway/gw_policy.h"
 
 #define TICK_S 0.1
 
-static const char usage[] = "usage: tagd -c FILE [-t]\n"
-			    "  -c FILE  configuration (default /etc/tag/tagd.conf)\n"
-			    "  -t       check it and exit: 0 good, 2 bad\n"
-			    "  -k       print every configuration key with its default\n"
-			    "  -V       print the version\n"
-			    "  -h       print this\n";
+static const char usage[] =
+	"usage: tagd -c FILE [-t]\n"
+	"  -c FILE  configuration (default /etc/tag/tagd.conf)\n"
+	"  -t       check it and exit: 0 good, 2 bad\n"
+	"  -D       look at the machine, say what is missing: 0 nothing, 1 something\n"
+	"  -j       with -D: as JSON\n"
+	"  -k       print every configuration key with its default\n"
+	"  -V       print the version\n"
+	"  -h       print this\n";
 
 static void on_signal(struct ev_loop *loop, ev_signal *s, int revents)
 {
@@ -212,17 +216,23 @@ no_eal:
 int main(int argc, char **argv)
 {
 	const char *file = "/etc/tag/tagd.conf";
-	bool check = false;
+	bool check = false, doctor = false, json = false;
 	struct gw_cfg *cfg;
 	int opt, rc;
 
-	while ((opt = getopt(argc, argv, "c:tkVh")) != -1) {
+	while ((opt = getopt(argc, argv, "c:tDjkVh")) != -1) {
 		switch (opt) {
 		case 'c':
 			file = optarg;
 			break;
 		case 't':
 			check = true;
+			break;
+		case 'D':
+			doctor = true;
+			break;
+		case 'j':
+			json = true;
 			break;
 		case 'k':
 			gw_config_help(stdout);
@@ -242,6 +252,8 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
+	if (doctor)
+		return gw_doctor(file, json, stdout) ? 1 : 0;
 	cfg = calloc(1, sizeof(*cfg));
 	if (!cfg)
 		return 1;

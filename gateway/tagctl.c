@@ -167,6 +167,7 @@ static const struct command commands[] = {
 	{"drops", 0, 0, "", NULL, NULL, "nothing was dropped",
 	 "what was dropped or refused, and why"},
 	{"memory", 0, 0, "", "workers", memory_cols, "no workers", "buffers and tables in use"},
+	{"doctor", 0, 1, "[FILE]", NULL, NULL, "", "what this machine lacks, and what to type"},
 	{"version", 0, 0, "", NULL, NULL, "", "of the daemon"},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -319,6 +320,17 @@ static int once(const struct command *c, const struct conn_view *view, json_t *r
 	return rc;
 }
 
+/* The one command that needs no running daemon: the program itself looks at the machine. */
+static int doctor(const char *file, bool json)
+{
+	const char *argv[] = {"tagd", json ? "-Dj" : "-D", file ? "-c" : NULL, file, NULL};
+
+	execvp("tagd", (char **)argv);
+	execv("/usr/sbin/tagd", (char **)argv);
+	fprintf(stderr, "tagctl: tagd is not in the PATH\n");
+	return EXIT_NO_DAEMON;
+}
+
 static int run(const struct command *c, char **args, int n_args, const struct settings *set)
 {
 	json_t *req = json_pack("{s:s}", "cmd", c->words);
@@ -343,9 +355,13 @@ static int run(const struct command *c, char **args, int n_args, const struct se
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},	 {"socket", required_argument, NULL, 's'},
-		{"watch", optional_argument, NULL, 'w'}, {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},	 {NULL, 0, NULL, 0},
+		{"json", no_argument, NULL, 'j'},
+		{"socket", required_argument, NULL, 's'},
+		{"watch", optional_argument, NULL, 'w'},
+		{"commands", no_argument, NULL, 'c'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
 	};
 	struct settings set = {.path = getenv("TAGD_SOCKET")};
 	const struct command *c;
@@ -367,6 +383,10 @@ int main(int argc, char **argv)
 				break;
 			fprintf(stderr, "tagctl: --watch takes 1 to 86400 seconds\n");
 			return EXIT_USAGE;
+		case 'c':
+			for (size_t i = 0; i < N_COMMANDS; i++)
+				printf("%s\t%s\n", commands[i].words, commands[i].help);
+			return 0;
 		case 'h':
 			usage(stdout);
 			return 0;
@@ -390,5 +410,7 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return EXIT_USAGE;
 	}
+	if (strcmp(c->words, "doctor") == 0)
+		return doctor(left ? argv[optind + used] : NULL, set.json);
 	return run(c, argv + optind + used, left, &set);
 }

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""tagctl against a gateway at work: lists of connections by filter, order and page."""
+"""tagctl against a gateway at work: lists of connections by filter, order and page; and what it does
+without one: the doctor, completion."""
 import json
+import os
 import re
+import subprocess
 
 import pytest
+from conftest import BUILD, TOP
 
 pytestmark = pytest.mark.own_suite
 
@@ -91,3 +95,84 @@ def test_page_is_bounded(busy):
     for wrong in ("", "x", "2.0.0", "1.0.0.0", "-1.0.0", "0.9999.99999999999", "1.9.0"):
         answer = ask(**{"from": wrong})
         assert "error" in answer or answer["connections"] == [], wrong
+
+
+DOCTOR = """
+[gateway]
+control = {dir}/tagd.sock
+[port "lan0"]
+device = net_af_packet0,iface={iface}
+address = 10.77.0.1/24
+mtu = {mtu}
+[fabric]
+device = {device}
+listen = {dir}/fabric.sock
+[server "s1"]
+key = k
+address = 10.77.0.11
+"""
+
+
+def examine(tmp_path, setup, iface="lan0", mtu=1500, device="soft0"):
+    """The doctor's findings in a namespace of their own: (what, finding) -> text and remedy."""
+    conf = tmp_path / "tagd.conf"
+    conf.write_text(DOCTOR.format(dir=tmp_path, iface=iface, mtu=mtu, device=device))
+    conf.chmod(0o600)
+    env = {**os.environ, "SOFTHCA_DIR": str(tmp_path / "hca"), "PATH": f"{BUILD}/gateway:{os.environ['PATH']}"}
+    done = subprocess.run(["unshare", "-n", "bash", "-c", f"{setup}; exec tagctl --json doctor {conf}"],
+                          capture_output=True, text=True, timeout=30, env=env)
+    doc = json.loads(done.stdout)
+    assert done.returncode == (1 if doc["broken"] else 0)
+    return {(f["what"], f["finding"]): (f["found"], f["fix"]) for f in doc["findings"]}
+
+
+PORT = "ip link add lan0 type veth peer name eth0; ip link set lan0 up"
+
+
+def test_doctor_finds_nothing(tmp_path):
+    """A machine where tagd would work."""
+    found = examine(tmp_path, PORT)
+    assert not [k for k in found if k[1] == "broken"], found
+    assert ("[fabric] device", "good") in found and ('[port "lan0"] device', "good") in found
+
+
+@pytest.mark.parametrize("setup, options, what, words, fix", [
+    (PORT, {"iface": "eth7"}, '[port "lan0"] device', "no interface eth7", "ip link"),
+    ("ip link add lan0 type veth peer name eth0", {}, '[port "lan0"] device', "lan0 is down", "ip link set lan0 up"),
+    (PORT, {"mtu": 9000}, '[port "lan0"] device', "MTU 1500", "ip link set lan0 mtu 9000"),
+    (PORT + "; ip addr add 10.77.0.1/24 dev lan0", {}, '[port "lan0"] device', "1 IPv4 address",
+     "ip addr flush dev lan0"),
+    (PORT, {"device": "mlx5_9"}, "[fabric] device", "mlx5_9", "ibv_devinfo"),
+    (PORT, {"iface": "lan0\nfoo = 1"}, "configuration", "unknown key", "tagd -k"),
+])
+def test_doctor_names_what_is_broken(tmp_path, setup, options, what, words, fix):
+    """Each thing that keeps tagd from working is named, with what to type."""
+    found = examine(tmp_path, setup, **options)
+    text, remedy = found[what, "broken"]
+    assert words in text and fix in remedy
+
+
+def complete(*words):
+    """What bash offers for the last of the words, without and with descriptions."""
+    script = (f"source {TOP}/conf/bash-completion/tagctl; COMP_WORDS=({' '.join(repr(w) for w in words)}); "
+              f"COMP_CWORD={len(words) - 1}; COMP_TYPE=$1; _tagctl; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
+    env = {**os.environ, "PATH": f"{BUILD}/gateway:{os.environ['PATH']}"}
+    return [subprocess.run(["bash", "-c", script, "_", kind], capture_output=True, text=True, check=True,
+                           timeout=20, env=env).stdout.split("\n")[:-1] for kind in ("9", "63")]
+
+
+def test_completion():
+    """Every word of every command can be completed, and is explained where there is a choice."""
+    commands = subprocess.run([BUILD / "gateway/tagctl", "--commands"], capture_output=True, text=True,
+                              check=True).stdout
+    for command in commands.splitlines():
+        words = command.split("\t")[0].split(" ")
+        for i, word in enumerate(words):
+            plain, _ = complete("tagctl", *words[:i], word[:1])
+            assert word in plain, (words, plain)
+    plain, told = complete("tagctl", "conn", "")
+    assert plain == sorted(plain) and "list" in plain
+    assert any(line.startswith("kill") and "(reset it at both ends)" in line for line in told), told
+    assert complete("tagctl", "--js")[0] == ["--json"]
+    assert "mode=native" in complete("tagctl", "conn", "list", "mo")[0]
+    assert complete("tagctl", "nonsense", "")[0] in ([], [""])

@@ -281,6 +281,7 @@ struct gw_worker {
 	uint64_t answer_rate;		    /* of RSTs and ICMP errors (gw_refuse.c) */
 	struct gw_neigh *neigh;
 	struct gw_flows *flows;
+	struct gw_frag *frag; /* fragments of TCP segments (gw_frag.c) */
 	struct gw_accel *accel;
 	struct gw_stats stats;
 	struct rte_ring *calls;	 /* gw_call() requests */

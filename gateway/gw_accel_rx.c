@@ -111,6 +111,10 @@ void gw_conn_input(struct gw_conn *c, struct rte_mbuf *m, const struct net_pkt *
 		gw_accel_drop(w, m, GW_DROP_FRAGMENT);
 		return;
 	}
+	if (p->opt_refuse) {
+		gw_accel_drop(w, m, GW_DROP_IP6_OPTION);
+		return;
+	}
 	err = net_parse_tcp(rte_pktmbuf_mtod(m, const uint8_t *), p, &seg);
 	if (err) {
 		w->stats.perr[err]++;

@@ -112,6 +112,18 @@ static inline void gw_drop(struct gw_worker *w, enum gw_drop why, struct rte_mbu
 	rte_pktmbuf_free(m);
 }
 
+/* --- gw_frag.c --- */
+/** Table of a worker. 0 or ENOMEM. */
+int gw_frag_open(struct gw_worker *w);
+void gw_frag_close(struct gw_worker *w);
+/** True for a fragment to a server that gw_frag_rx() can put together with others. */
+bool gw_frag_wants(const struct gw_worker *w, const struct rte_mbuf *m, const struct net_pkt *p);
+/** A fragment. The whole segment's frame when this was the last one, else NULL. Takes m. */
+struct rte_mbuf *gw_frag_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
+			    const struct net_pkt *p);
+/** Gives up segments that were waited for too long. */
+void gw_frag_run(struct gw_worker *w);
+
 /* --- gw_served.c --- */
 /** Sorts all configured server addresses. 0 or ENOMEM. */
 int gw_served_open(struct gw *gw);

@@ -129,6 +129,23 @@ static void ip_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
 		no_server(w, port, m, p);
 }
 
+/* A fragment: the frame is looked at again when it is whole. */
+static void fragment_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
+			const struct net_pkt *p)
+{
+	struct rte_mbuf *whole = gw_frag_rx(w, port, m, p);
+	struct net_pkt q;
+	enum net_perr e;
+
+	if (!whole)
+		return;
+	e = net_parse(rte_pktmbuf_mtod(whole, uint8_t *), whole->data_len, checks(whole), &q);
+	if (e != NET_PERR_OK)
+		refused(w, port, whole, &q, e);
+	else
+		ip_rx(w, port, whole, &q);
+}
+
 /* One frame. */
 static void frame_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m)
 {
@@ -155,6 +172,8 @@ static void frame_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf 
 		gw_neigh_rx(w, port, m, &p);
 	else if (p.eth_mcast || net_addr_is_mcast(&p.dst))
 		gw_drop(w, GW_DROP_BROADCAST, m);
+	else if (gw_frag_wants(w, m, &p))
+		fragment_rx(w, port, m, &p);
 	else
 		ip_rx(w, port, m, &p);
 }

@@ -60,6 +60,8 @@ int gw_worker_open(struct gw *gw, uint32_t i)
 		rc = gw_flows_open(w);
 	if (rc == 0)
 		rc = gw_steer_open(w);
+	if (rc == 0)
+		rc = gw_frag_open(w);
 	if (rc == 0) {
 		rc = gw_accel_open(w);
 		w->accel_open = rc == 0;
@@ -76,6 +78,7 @@ void gw_worker_close(struct gw_worker *w)
 	if (w->accel_open)
 		gw_accel_close(w);
 	gw_steer_close(w);
+	gw_frag_close(w);
 	gw_flows_close(w);
 	gw_neigh_close(w);
 	gw_native_close(w);
@@ -137,6 +140,7 @@ int gw_worker_main(void *arg)
 			next = gw_neigh_run(w);
 			gw_flows_run(w);
 			gw_steer_run(w);
+			gw_frag_run(w);
 			gw_port_flush(w);
 		}
 		w->stats.sleeps +=

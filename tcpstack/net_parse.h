@@ -58,6 +58,7 @@ struct net_pkt {
 	uint8_t ecn;	      /* ECN bits of the IP header */
 	bool is_v6;	      /* IPv6 */
 	bool fragment;	      /* any fragment; l4_off is 0 unless it is the first */
+	bool opt_refuse;      /* IPv6: an option that we do not know says to discard the packet */
 	bool eth_mcast;	      /* group bit of the destination MAC */
 	struct net_addr src;  /* IP source (sender protocol address for ARP) */
 	struct net_addr dst;  /* IP destination (target protocol address for ARP) */

@@ -6,7 +6,8 @@
  */
 #include "tcpstack/net_wire.h"
 
-#define MAX_EXT 8 /* extension headers of one packet; RFC 8200 names six, once or twice each */
+#define OPT_PAD1 0
+#define MAX_EXT	 8 /* extension headers of one packet; RFC 8200 names six, once or twice each */
 
 /* Refuses what no honest packet on a wire has as its addresses. */
 static enum net_perr check_addrs(const struct net_pkt *p)
@@ -88,6 +89,27 @@ static uint32_t ext_len(uint8_t kind, const uint8_t *h, uint32_t room)
 	return n <= room ? n : 0;
 }
 
+/*
+ * The options of a hop-by-hop or destination options header of n bytes, RFC 8200 section 4.2: the
+ * two highest bits of a type we do not know say whether the packet may be used without it. Padding
+ * (two) and router alert (RFC 2711) are known. Returns false when the lengths do not add up.
+ */
+static bool walk_opts(const uint8_t *h, uint32_t n, struct net_pkt *p)
+{
+	for (uint32_t i = 2; i < n;) {
+		if (h[i] == OPT_PAD1) {
+			i++;
+			continue;
+		}
+		if (i + 1 >= n || i + 2 + h[i + 1] > n)
+			return false;
+		if (h[i] >> 6 != 0)
+			p->opt_refuse = true;
+		i += 2u + h[i + 1];
+	}
+	return true;
+}
+
 /* Walks the extension headers from `off`; sets proto, fragment and the offsets. */
 static enum net_perr walk_ext(const uint8_t *frame, uint32_t off, uint8_t next, struct net_pkt *p)
 {
@@ -114,6 +136,9 @@ static enum net_perr walk_ext(const uint8_t *frame, uint32_t off, uint8_t next, 
 			p->fragment = (net_get16(h + 2) & 0xfff9) != 0;
 			later = (net_get16(h + 2) & 0xfff8) != 0;
 		}
+		if ((next == NET_PROTO_HOPOPT || next == NET_PROTO_DSTOPTS) &&
+		    !walk_opts(h, hlen, p))
+			return NET_PERR_IP6_EXT;
 		next = h[0];
 		off += hlen;
 	}

@@ -338,6 +338,39 @@ static void test_ip6_ext(void **state)
 	assert_true(p.fragment && p.l4_off == 0);
 }
 
+/* RFC 8200 section 4.2: what an option we do not know says about itself. */
+static void test_ip6_options(void **state)
+{
+	static const struct {
+		uint8_t kind, opts[6];
+		enum net_perr e;
+		bool refuse;
+	} t[] = {
+		{0, {1, 4, 0, 0, 0, 0}, NET_PERR_OK, false},	  /* PadN */
+		{0, {0, 0, 0, 0, 0, 0}, NET_PERR_OK, false},	  /* Pad1 */
+		{0, {5, 2, 0, 0, 1, 0}, NET_PERR_OK, false},	  /* router alert */
+		{60, {0x1e, 4, 0, 0, 0, 0}, NET_PERR_OK, false},  /* 00: skip */
+		{60, {0x5e, 4, 0, 0, 0, 0}, NET_PERR_OK, true},	  /* 01: discard */
+		{0, {0x9e, 4, 0, 0, 0, 0}, NET_PERR_OK, true},	  /* 10: and complain */
+		{60, {0xde, 4, 0, 0, 0, 0}, NET_PERR_OK, true},	  /* 11: if not multicast */
+		{60, {0, 0xc9, 3, 0, 0, 0}, NET_PERR_OK, true},	  /* behind padding */
+		{0, {1, 5, 0, 0, 0, 0}, NET_PERR_IP6_EXT, false}, /* longer than the header */
+		{60, {1, 255, 0, 0, 0, 0}, NET_PERR_IP6_EXT, false},
+		{60, {0, 0, 0, 0, 0, 1}, NET_PERR_IP6_EXT, false}, /* without its length */
+		{43, {0, 0, 0, 0xde, 0, 9}, NET_PERR_OK, false},   /* no options in there */
+	};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct net_pkt p;
+		struct frame f;
+
+		ext_frame(&f, &t[i].kind, 1);
+		memcpy(f.b + 54 + 2, t[i].opts, 6);
+		assert_int_equal(parse(&f, &p), t[i].e);
+		assert_int_equal(p.opt_refuse, t[i].refuse);
+	}
+}
+
 static void test_ethernet(void **state)
 {
 	struct net_pkt p;
@@ -403,8 +436,8 @@ int main(void)
 		cmocka_unit_test(test_addresses),     cmocka_unit_test(test_tcp_errors),
 		cmocka_unit_test(test_udp),	      cmocka_unit_test(test_icmp),
 		cmocka_unit_test(test_ip4_fragments), cmocka_unit_test(test_ip6_ext),
-		cmocka_unit_test(test_ethernet),      cmocka_unit_test(test_arp),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_ip6_options),   cmocka_unit_test(test_ethernet),
+		cmocka_unit_test(test_arp),	      cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -397,8 +397,11 @@ void tcp_set_cork(struct tcp_conn *c, bool on);
 /** Keepalives on or off; off at the start (SO_KEEPALIVE). */
 void tcp_set_keepalive(struct tcp_conn *c, bool on);
 
-/** The next segments are acknowledged at once, as at the start (TCP_QUICKACK). */
-void tcp_quickack(struct tcp_conn *c);
+/**
+ * On: the next segments are acknowledged at once, as at the start; off: ACKs are delayed from now
+ * on, until the client was silent (TCP_QUICKACK).
+ */
+void tcp_quickack(struct tcp_conn *c, bool on);
 
 /** Everything produced so far is urgent (RFC 9293 section 3.10.2, SEND with the urgent flag). */
 void tcp_urgent(struct tcp_conn *c);

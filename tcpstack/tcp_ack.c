@@ -87,10 +87,11 @@ void tcp_ack_soon(struct tcp_conn *c)
 		c->ack_now = true;
 }
 
-void tcp_quickack(struct tcp_conn *c)
+void tcp_quickack(struct tcp_conn *c, bool on)
 {
-	c->quick = TCP_QUICK_ACKS;
-	tcp_ack_soon(c);
+	c->quick = on ? TCP_QUICK_ACKS : 0;
+	if (on)
+		tcp_ack_soon(c);
 }
 
 void tcp_ack_idle(struct tcp_conn *c, uint64_t now)

@@ -39,6 +39,23 @@ static void note_dsack(struct tcp_conn *c, uint32_t start, uint32_t end)
 		c->dsack = (struct tcp_range){start, end};
 }
 
+/* The same of the first part of [start, end) that is in an interval (RFC 2883 section 4.2). */
+static void note_overlap(struct tcp_conn *c, uint32_t start, uint32_t end)
+{
+	struct tcp_range dup = {end, end};
+
+	for (unsigned int i = 0; i < c->n_ooo; i++) {
+		const struct tcp_range *r = &c->ooo[i];
+
+		if (!tcp_lt(r->start, end) || !tcp_lt(start, r->end) ||
+		    !tcp_lt(r->start, dup.start))
+			continue;
+		dup.start = tcp_lt(r->start, start) ? start : r->start;
+		dup.end = tcp_lt(r->end, end) ? r->end : end;
+	}
+	note_dsack(c, dup.start, dup.end);
+}
+
 /* True when something was accepted beyond seq. */
 static bool beyond(const struct tcp_conn *c, uint32_t seq)
 {
@@ -107,7 +124,6 @@ static enum tcp_verdict accept_ooo(struct tcp_conn *c, uint32_t start, uint32_t 
 {
 	for (unsigned int i = 0; i < c->n_ooo; i++) {
 		if (covers(&c->ooo[i], start, end)) {
-			note_dsack(c, start, end);
 			add_interval(c, start, end);
 			return TCP_V_OLD;
 		}
@@ -224,6 +240,8 @@ enum tcp_verdict tcp_accept(struct tcp_conn *c, const struct tcp_seg *seg, uint6
 	rx->len = k.end - k.start;
 	if (rx->len > c->rcv_mss)
 		c->rcv_mss = (uint16_t)tcp_min(rx->len, c->mss);
+	if (k.start == seg->seq) /* else cut() has noted what comes before */
+		note_overlap(c, k.start, k.end);
 	v = take(c, k.start, k.end);
 	if (c->fin_known)
 		accept_fin(c, now, rx);

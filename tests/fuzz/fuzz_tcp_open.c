@@ -327,7 +327,7 @@ static void call(struct end *e)
 		tcp_urgent(&e->c);
 		break;
 	case 9:
-		tcp_quickack(&e->c);
+		tcp_quickack(&e->c, on);
 		break;
 	case 10:
 		icmp.kind = take(w, 1) % TCP_K_COUNT;

@@ -158,6 +158,8 @@ struct sk_stack {
 	uint8_t ecn;		       /* enum sk_ecn */
 	uint8_t cookies;	       /* enum tcp_cookie_policy */
 	bool notso;		       /* runs are cut into segments */
+	bool noquick;		       /* the first ACKs are delayed like all others */
+	uint32_t rcvbuf;	       /* ring of new sockets, bytes */
 	struct sk_setup set;	       /* copied to new sockets */
 	struct sk_sock sock[SK_SOCKS]; /* all */
 };

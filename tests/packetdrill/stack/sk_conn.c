@@ -105,7 +105,7 @@ struct sk_sock *sk_new(struct sk_stack *st)
 		s->fd = -1;
 		s->cfg = st->cfg;
 		s->set = st->set;
-		s->ring = RING;
+		s->ring = st->rcvbuf ? st->rcvbuf : RING;
 		s->lowat = 1;
 		return s;
 	}
@@ -128,8 +128,11 @@ void sk_output(struct sk_sock *s)
 {
 	if (!s->live)
 		return;
-	if (s->options_due)
+	if (s->options_due) {
 		sk_options(s);
+		if (s->st->noquick)
+			tcp_quickack(&s->c, false);
+	}
 	tcp_output(&s->c, s->st->now);
 	for (unsigned int i = 0; i < s->n_runs; i++)
 		tcp_sent(&s->c, s->runs[i].start, s->runs[i].end - s->runs[i].start, s->st->now);

@@ -126,8 +126,8 @@ static int set_tcp(struct sk_sock *s, int name, int x)
 		s->cfg.user_timeout_us = x ? (uint32_t)x * 1000 : s->st->cfg.user_timeout_us;
 		break;
 	case TCP_QUICKACK:
-		if (s->open && x)
-			tcp_quickack(&s->c);
+		if (s->open)
+			tcp_quickack(&s->c, x);
 		break;
 	default:
 		return fail(ENOPROTOOPT);

@@ -187,7 +187,7 @@ static void test_quick_after_idle(void **state)
 	tt_seg(&t, TCP_ACK, 260, 10, 0);
 	tt_nothing(&t);
 	/* The program asks for it. */
-	tcp_quickack(&t.c);
+	tcp_quickack(&t.c, true);
 	tt_out(&t);
 	tt_expect(&t, 0, 0, 270, 0);
 	tt_seg(&t, TCP_ACK, 270, 10, 0);

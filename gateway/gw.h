@@ -231,6 +231,17 @@ struct gw_host {
 	struct gw_link link[GW_MAX_WORKERS];
 };
 
+/** MAC that a server's frames from an address carry on a port's LAN. */
+static inline const struct rte_ether_addr *gw_server_mac(const struct gw_server_cfg *s,
+							 const struct net_addr *a,
+							 const struct gw_port *port)
+{
+	for (uint32_t i = 0; s->n_mac && i < s->n_addr; i++)
+		if (net_addr_eq(&s->addr[i], a))
+			return &s->mac[RTE_MIN(i, s->n_mac - 1)];
+	return &port->mac;
+}
+
 /** A neighbour lookup's answer. */
 struct gw_next_hop {
 	struct gw_port *port;
@@ -257,11 +268,13 @@ static inline struct rte_mbuf *gw_mbuf_of_op(struct ib_op *op)
 	return (struct rte_mbuf *)((char *)op - sizeof(struct rte_mbuf));
 }
 
-struct gw_served; /* a server address (gw_served.c) */
-struct gw_neigh;  /* neighbour table of one worker (gw_neigh.c) */
-struct gw_flows;  /* native TCP flows seen by one worker, for listing (gw_flows.c) */
-struct gw_accel;  /* everything of acceleration in one worker (gw_accel.c) */
-struct gw_health; /* of a server (gw_policy.h) */
+struct gw_served;   /* a server address (gw_served.c) */
+struct gw_neigh;    /* neighbour table of one worker (gw_neigh.c) */
+struct gw_flows;    /* native TCP flows seen by one worker, for listing (gw_flows.c) */
+struct gw_accel;    /* everything of acceleration in one worker (gw_accel.c) */
+struct gw_health;   /* of a server (gw_policy.h) */
+struct gw_announce; /* addresses to be announced (gw_announce.c) */
+struct gw_checks;   /* health checks (gw_check.c) */
 
 /** A worker: everything an lcore owns. */
 struct gw_worker {
@@ -278,6 +291,8 @@ struct gw_worker {
 	struct corr_native *_Atomic native; /* snapshot in use, published by the control thread */
 	struct corr_policy *_Atomic policy; /* the same; NULL: nothing is shared or forbidden */
 	struct corr_steer *steer;	    /* what the policy remembers; NULL without policy */
+	struct gw_announce *announce;	    /* worker 0: what is to be announced */
+	struct gw_checks *checks;	    /* worker 0: health checks */
 	uint64_t answer_rate;		    /* of RSTs and ICMP errors (gw_refuse.c) */
 	struct gw_neigh *neigh;
 	struct gw_flows *flows;

@@ -90,7 +90,8 @@ void gw_neigh_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
 	}
 	if (info.is_request &&
 	    (gw_port_owns(port, &info.target) || gw_server_of(w->gw, &info.target) != UINT32_MAX)) {
-		reply = answer(w, rte_pktmbuf_mtod(m, uint8_t *), p, &port->mac);
+		reply = answer(w, rte_pktmbuf_mtod(m, uint8_t *), p,
+			       gw_lan_mac(w->gw, &info.target, port));
 		if (reply)
 			gw_port_tx(w, port, reply);
 	}

@@ -18,6 +18,7 @@
 
 #define MAX_ARGS      64
 #define MBUF_OVERHEAD 320 /* bytes of an mbuf beside its data room: headers, private area */
+#define FLOW_BYTES    256 /* of a flow in all tables of the policy */
 #define MB_BASE	      192 /* rings, hash tables, payload chunks of one worker */
 
 /** Arguments being collected. */
@@ -100,8 +101,9 @@ static bool wants_pci(const struct gw_cfg *cfg)
 unsigned long gw_eal_need_mb(const struct gw_cfg *cfg)
 {
 	unsigned long frame = gw_mem_data_room(cfg) + MBUF_OVERHEAD;
+	unsigned long flows = (unsigned long)cfg->flows * FLOW_BYTES;
 
-	return cfg->workers * (MB_BASE + (cfg->mbufs * frame >> 20) + 1) +
+	return cfg->workers * (MB_BASE + ((cfg->mbufs * frame + flows) >> 20) + 1) +
 	       cfg->max_accelerated / 512; /* maps and connections */
 }
 

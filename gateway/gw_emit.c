@@ -117,7 +117,7 @@ static void send_segment(struct gw_conn *c, const struct tcp_emit *e, uint32_t o
 		flags &= (uint8_t) ~(TCP_PSH | TCP_FIN);
 	memcpy(l2.dst, c->mac, 6);
 	l2.label = v4 ? 0 : flow_label(c);
-	memcpy(l2.src, gw_conn_port(c)->mac.addr_bytes, 6);
+	memcpy(l2.src, gw_server_mac(c->link->host->cfg, &c->flow.local, gw_conn_port(c)), 6);
 	n = net_build_tcp(rte_pktmbuf_mtod(m, uint8_t *), rte_pktmbuf_tailroom(m), &l2, &c->flow, e,
 			  e->seq + off, flags, len, c->ip_id++, &l4);
 	m->data_len = (uint16_t)n;

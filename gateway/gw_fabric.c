@@ -19,7 +19,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "gateway/gw_int.h"
+#include "gateway/gw_policy.h"
 
 #define DRAIN_MS 200 /* a fenced queue pair flushes in microseconds; then it is closed anyway */
 
@@ -185,6 +185,7 @@ int gw_host_up(struct gw *gw, struct gw_host *h, const struct ib_addr *sets,
 	       const struct ib_addr *rcs)
 {
 	struct host_call c = {.h = h, .sets = sets, .rcs = rcs};
+	int rc;
 
 	for (uint32_t i = 0; i < gw->n_worker; i++) {
 		gw_call(gw->worker[i], on_up, &c);
@@ -192,7 +193,11 @@ int gw_host_up(struct gw *gw, struct gw_host *h, const struct ib_addr *sets,
 			return c.rc;
 	}
 	set_state(h, GW_HOST_UP);
-	return gw_publish(gw);
+	rc = gw_publish(gw);
+	gw_health_tick(gw);
+	if (rc == 0)
+		gw_announce_host(gw, h);
+	return rc;
 }
 
 static void on_gone(struct gw_worker *w, void *arg)
@@ -235,6 +240,7 @@ void gw_host_down(struct gw *gw, struct gw_host *h, bool lost)
 		link_down(gw->worker[i], h, lost);
 	atomic_store(&h->n_arena, 0);
 	set_state(h, was_up && lost ? GW_HOST_LOST : GW_HOST_ABSENT);
+	gw_health_tick(gw);
 	if (was_up)
 		gw_publish(gw);
 }
@@ -249,7 +255,7 @@ static int add_host(struct gw *gw, struct corr_native *map, const struct gw_host
 	if (gw->dev.roce)
 		memcpy(s.native.gid, h->native.gid, sizeof(s.native.gid));
 	memcpy(s.mac, &h->mac, sizeof(s.mac));
-	memcpy(s.src_mac, &gw->port[0].mac, sizeof(s.src_mac));
+	memcpy(s.src_mac, gw_server_mac(h->cfg, &h->addr[0], &gw->port[0]), sizeof(s.src_mac));
 	rc = corr_native_add_server(map, &s);
 	for (uint32_t i = 0; rc == 0 && i < h->n_addr; i++)
 		rc = corr_native_add_addr(map, h->addr[i].b, h->id);

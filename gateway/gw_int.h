@@ -131,6 +131,12 @@ void gw_served_close(struct gw *gw);
 /** Server index of a configured address (of several servers, any), attached or not; or UINT32_MAX.
  */
 uint32_t gw_server_of(const struct gw *gw, const struct net_addr *a);
+/** MAC that an address of a server has on a port's LAN: the port's, when several servers have it.
+ */
+const struct rte_ether_addr *gw_lan_mac(const struct gw *gw, const struct net_addr *a,
+					const struct gw_port *port);
+/** True for the MACs of servers. */
+bool gw_mac_served(const struct gw *gw, const uint8_t mac[6]);
 /** Address i of all servers' in order, those of several servers as often; below gw.n_served. */
 const struct net_addr *gw_served_at(const struct gw *gw, uint32_t i);
 

@@ -159,7 +159,8 @@ static void frame_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf 
 		gw_drop(w, GW_DROP_OVERSIZED, m);
 		return;
 	}
-	if (m->data_len >= 12 && !(frame[0] & 1) && memcmp(frame, &port->mac, 6)) {
+	if (m->data_len >= 12 && !(frame[0] & 1) && memcmp(frame, &port->mac, 6) &&
+	    !gw_mac_served(w->gw, frame)) {
 		gw_drop(w, GW_DROP_FOREIGN_MAC, m);
 		return;
 	}

@@ -97,6 +97,7 @@ void gw_native_route(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
 	const struct corr_native *map = atomic_load_explicit(&w->native, memory_order_acquire);
 	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
 	const struct corr_server *to = corr_native_by_addr(map, p->dst.b);
+	static const struct gw_port unknown; /* its MAC is zero */
 	struct gw_next_hop nh;
 
 	if (to) {
@@ -116,12 +117,14 @@ void gw_native_route(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
 		    !p->fragment)
 			gw_mss_clamp(w, m, p, RTE_MIN(nh.port->cfg->mtu, h->mtu));
 		eth->dst_addr = nh.mac;
-		eth->src_addr = nh.port->mac;
+		eth->src_addr = *gw_server_mac(h->cfg, &p->src, nh.port);
 		w->stats.native_frames_to_lan++;
 		w->stats.native_bytes_to_lan += m->pkt_len;
 		gw_port_tx(w, nh.port, m);
 		return;
 	case EAGAIN:
+		/* The port is known when it answers. */
+		eth->src_addr = *gw_server_mac(h->cfg, &p->src, &unknown);
 		w->stats.native_frames_to_lan++;
 		w->stats.native_bytes_to_lan += m->pkt_len;
 		gw_neigh_wait(w, &p->dst, m);

@@ -48,6 +48,8 @@ static void ip_from_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf
 			w->stats.icmp_echo_replies++;
 			gw_native_send(w, h, reply);
 			rte_pktmbuf_free(m);
+		} else if (gw_check_rx(w, h, m, p)) {
+			rte_pktmbuf_free(m);
 		} else {
 			gw_drop(w, GW_DROP_NO_SERVER, m);
 		}

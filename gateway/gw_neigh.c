@@ -180,7 +180,8 @@ static void resolved(struct gw_worker *w, struct neigh *e, const struct rte_ethe
 		struct rte_ether_hdr *eth = rte_pktmbuf_mtod(e->wait[i], struct rte_ether_hdr *);
 
 		eth->dst_addr = e->mac;
-		eth->src_addr = port->mac;
+		if (rte_is_zero_ether_addr(&eth->src_addr)) /* else a server has its own */
+			eth->src_addr = port->mac;
 		gw_port_tx(w, port, e->wait[i]);
 	}
 }

@@ -50,6 +50,23 @@ void gw_too_big(struct gw_worker *w, struct gw_port *port, struct gw_host *host,
 /** Lowers the MSS of a SYN to what both links take. */
 void gw_mss_clamp(struct gw_worker *w, struct rte_mbuf *m, const struct net_pkt *p, uint32_t mtu);
 
+/* --- gw_announce.c: worker 0 --- */
+int gw_announce_open(struct gw_worker *w);
+void gw_announce_close(struct gw_worker *w);
+/** Sends what is due. */
+void gw_announce_run(struct gw_worker *w);
+/** A host has come: its addresses are announced. Control thread. */
+void gw_announce_host(struct gw *gw, struct gw_host *h);
+
+/* --- gw_check.c: worker 0 --- */
+int gw_check_open(struct gw_worker *w);
+void gw_check_close(struct gw_worker *w);
+/** Begins checks that are due. */
+void gw_check_run(struct gw_worker *w);
+/** A host's frame to one of our addresses: true when it answers a check. m stays the caller's. */
+bool gw_check_rx(struct gw_worker *w, struct gw_host *h, const struct rte_mbuf *m,
+		 const struct net_pkt *p);
+
 /* --- gw_health.c: control thread --- */
 /** What is known of a server's health. */
 struct gw_health {

@@ -136,6 +136,20 @@ static int setup_queues(struct gw *gw, struct gw_port *p)
 	return -rc;
 }
 
+/* Makes the device take frames to MACs of servers. */
+static void open_macs(struct gw *gw, struct gw_port *p)
+{
+	for (uint32_t i = 0; i < gw->cfg->n_server; i++) {
+		struct gw_server_cfg *s = &gw->cfg->server[i];
+
+		for (uint32_t j = 0; j < s->n_mac; j++)
+			if (rte_eth_dev_mac_addr_add(p->id, &s->mac[j], 0)) {
+				rte_eth_promiscuous_enable(p->id);
+				return;
+			}
+	}
+}
+
 static int port_open(struct gw *gw, struct gw_port *p)
 {
 	struct rte_eth_conf conf = {0};
@@ -181,6 +195,7 @@ static int port_open(struct gw *gw, struct gw_port *p)
 		       p->cfg->devargs, strerror(rc));
 		return rc;
 	}
+	open_macs(gw, p);
 	/* Neighbour solicitations come to group addresses; a virtual port may see others' too. */
 	if (rte_eth_allmulticast_enable(p->id))
 		rte_eth_promiscuous_enable(p->id);

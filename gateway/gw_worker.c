@@ -62,6 +62,10 @@ int gw_worker_open(struct gw *gw, uint32_t i)
 		rc = gw_steer_open(w);
 	if (rc == 0)
 		rc = gw_frag_open(w);
+	if (rc == 0)
+		rc = gw_announce_open(w);
+	if (rc == 0)
+		rc = gw_check_open(w);
 	if (rc == 0) {
 		rc = gw_accel_open(w);
 		w->accel_open = rc == 0;
@@ -77,6 +81,8 @@ void gw_worker_close(struct gw_worker *w)
 {
 	if (w->accel_open)
 		gw_accel_close(w);
+	gw_check_close(w);
+	gw_announce_close(w);
 	gw_steer_close(w);
 	gw_frag_close(w);
 	gw_flows_close(w);
@@ -141,6 +147,8 @@ int gw_worker_main(void *arg)
 			gw_flows_run(w);
 			gw_steer_run(w);
 			gw_frag_run(w);
+			gw_announce_run(w);
+			gw_check_run(w);
 			gw_port_flush(w);
 		}
 		w->stats.sleeps +=

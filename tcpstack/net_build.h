@@ -60,6 +60,10 @@ size_t net_build_arp_request(uint8_t *buf, size_t room, const uint8_t mac[6],
 size_t net_build_na(uint8_t *buf, size_t room, const uint8_t *req, const struct net_pkt *p,
 		    const uint8_t mac[6]);
 
+/** Unsolicited neighbour advertisement (RFC 4861 section 7.2.6) that `self` is at mac, to all. */
+size_t net_build_na_unsolicited(uint8_t *buf, size_t room, const uint8_t mac[6],
+				const struct net_addr *self);
+
 /** Neighbour solicitation for `target` (RFC 4861 section 7.2.2). dst_mac NULL: solicited-node
  * multicast. */
 size_t net_build_ns(uint8_t *buf, size_t room, const uint8_t mac[6], const struct net_addr *self,

@@ -42,10 +42,23 @@ static void mcast_mac(uint8_t mac[6], const struct net_addr *a)
 	memcpy(mac + 2, a->b + 12, 4);
 }
 
+static const struct net_addr all_nodes = {.b = {0xff, 0x02, [15] = 1}};
+
+size_t net_build_na_unsolicited(uint8_t *buf, size_t room, const uint8_t mac[6],
+				const struct net_addr *self)
+{
+	struct net_l2 l2 = {0};
+
+	if (net_addr_is_v4(self))
+		return 0;
+	memcpy(l2.src, mac, 6);
+	mcast_mac(l2.dst, &all_nodes);
+	return put_nd(buf, room, &l2, self, &all_nodes, NET_ICMP6_NA, NA_OVERRIDE, self, 2);
+}
+
 size_t net_build_na(uint8_t *buf, size_t room, const uint8_t *req, const struct net_pkt *p,
 		    const uint8_t mac[6])
 {
-	static const struct net_addr all_nodes = {.b = {0xff, 0x02, [15] = 1}};
 	struct net_l2 l2 = {.vlan = p->vlan};
 	struct net_neigh_info info;
 

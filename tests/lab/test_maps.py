@@ -265,3 +265,73 @@ def test_by_way_of_a_firewall(make_lab):
     assert any(f["via"] == "s3" and f["server"] == "s1" for f in flows)
     lab.run("server3", "sysctl", "-qw", "net.ipv4.ip_forward=0")
     assert lab.run("client", "curl", "-m2", "http://10.77.0.11:7000/", check=False).returncode == 28
+
+
+def neighbour(lab, address):
+    """MAC that the client has for an address, after a ping."""
+    lab.run("client", "ping", "-c1", "-W2", address)
+    return json.loads(lab.run("client", "ip", "-j", "neigh", "show", address).stdout)[0]["lladdr"]
+
+
+def test_checks_take_a_server_out(make_lab, www):
+    lab = make_lab(servers=2, accelerate="off", shared=SHARED,
+                   server2="check = http; check-port = 8080; check-path = /up; check-interval = 1; fall = 2")
+    serve(lab, 1, 2)
+    assert server(lab, "s2")["health"] == "down"  # attached, but nobody answers the check
+    holder = Holder(lab, 20)
+    assert holder.settled()["names"] == {"s1": 20}
+    # s2's program answers: first with an error, then well
+    web = lab.start("server2", PYTHON, "-m", "http.server", "8080", "-d", www.root)
+    wait_for(lambda: lab.run("client", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}",
+                             "http://10.77.0.12:8080/up", check=False).stdout == "404", 10,
+             what="http.server")
+    time.sleep(2.5)
+    assert server(lab, "s2")["health"] == "down"
+    www("up", 10)
+    wait_for(lambda: server(lab, "s2")["health"] == "up", 8, what="s2 passes its checks")
+    other = Holder(lab, 60)
+    assert set(other.settled()["names"]) == {"s1", "s2"}
+    pids = lab.run("server2", "pgrep", "-f", "http.server 8080").stdout.split()
+    assert web.poll() is None and pids
+    lab.run("server2", "kill", *pids)
+    wait_for(lambda: server(lab, "s2")["health"] == "down", 8, what="s2 fails its checks")
+    third = Holder(lab, 20)
+    assert third.settled()["names"] == {"s1": 20}
+    nobody_lost(other.used(), 60)  # its connections are its own business
+    assert lab.stats()["checks_sent"] >= 6
+
+
+def test_macs_and_announcements(make_lab, www):
+    """One MAC for all servers, or several for one; a new one is announced; a shared address has ours."""
+    lab = make_lab(servers=2, shared=SHARED, server1="mac = 02:00:00:00:0a:01, 02:00:00:00:0a:02")
+    ours = neighbour(lab, "10.77.0.1")
+    assert neighbour(lab, "10.77.0.11") == "02:00:00:00:0a:01"
+    assert neighbour(lab, "fd77::11") == "02:00:00:00:0a:02"
+    assert neighbour(lab, "10.77.0.12") == neighbour(lab, "fd77::12") == ours
+    assert neighbour(lab, VIP) == neighbour(lab, VIP6) == ours
+    trace = lab.tmp / "macs.pcap"
+    sniff = lab.start("client", "tcpdump", "--immediate-mode", "-U", "-i", "eth0", "-w", trace, "tcp src port 80")
+    wait_for(trace.exists, what="tcpdump")
+    www("f", 200_000)
+    lab.nginx(www.root, server=1)
+    from conftest import sha256
+    assert lab.fetch("http://10.77.0.11/f") == sha256(www.root / "f")
+    assert lab.stats()["accel_commits"] >= 1
+    sniff.terminate()
+    sniff.wait(5)
+    sources = set(lab.run("client", "tshark", "-r", trace, "-T", "fields", "-e",
+                          "eth.src").stdout.split())
+    assert sources == {"02:00:00:00:0a:01"}, "native and accelerated segments alike"
+    for address in ("10.77.0.11", "fd77::11"):
+        lab.run("client", "ip", "neigh", "replace", address, "lladdr", "02:ff:ff:ff:ff:ff", "dev",
+                "eth0", "nud", "stale")
+    lab.kill("taghostd1")
+    lab.restart_host(1)
+    lab.wait_up()
+
+    def lladdr(address):
+        return json.loads(lab.run("client", "ip", "-j", "neigh", "show", address).stdout)[0]["lladdr"]
+
+    wait_for(lambda: lladdr("10.77.0.11") == "02:00:00:00:0a:01" and
+             lladdr("fd77::11") == "02:00:00:00:0a:02", 5, what="announced")
+    assert lab.stats()["announcements"] >= 4

@@ -98,6 +98,7 @@ static void waiting_frames_go_when_resolved(void **state)
 	struct gw_next_hop nh;
 	size_t n, len = gb_tcp(f, GB_SERVER, "10.77.0.6", TCP_ACK, 10);
 
+	memset(f + 6, 0, 6); /* the port's, whichever that will be */
 	assert_int_equal(gw_neigh_lookup(gw0, &d, &nh), EAGAIN);
 	for (int i = 0; i < 12; i++) {
 		struct rte_mbuf *m = rte_pktmbuf_alloc(gw0->pool);

@@ -157,6 +157,7 @@ struct gw_cfg {
 	uint32_t log_level;    /* enum gw_log_level */
 	uint32_t workers;
 	uint32_t max_accelerated;    /* connections of the whole gateway */
+	uint32_t live;		     /* connections of each worker that may be at work at once */
 	uint32_t box_entries;	     /* of a black box; 0: no boxes */
 	uint32_t boxes;		     /* black boxes of each worker */
 	uint32_t host_timeout_ms;    /* a lost host's clients are reset after this */
@@ -444,6 +445,7 @@ struct gw_conn_row {
 /** Everything `conn show` adds to the row of an accelerated connection. */
 struct gw_conn_detail {
 	uint64_t now;			       /* time of the copy, microseconds */
+	bool at_work;			       /* and not at rest */
 	uint8_t recovery;		       /* enum tcp_recovery_state */
 	uint8_t timer;			       /* enum tcp_timer_kind */
 	struct tcp_estats estats;	       /* counters */
@@ -465,6 +467,8 @@ struct gw_accel_mem {
 	uint32_t conns, conn_bytes;   /* connections and bytes of state each */
 	uint32_t chunks, chunks_used; /* payload chunks */
 	uint32_t held;		      /* frames held */
+	uint32_t live, live_used;     /* TCP states of connections at work */
+	uint32_t live_bytes;	      /* bytes of each */
 	uint32_t boxes, boxes_used;   /* black boxes */
 	uint64_t box_bytes;	      /* memory of all of them */
 	uint64_t boxes_taken;	      /* taken from silent connections for new ones */

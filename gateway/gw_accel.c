@@ -16,6 +16,7 @@
  *   gw_accel_icmp.c  ICMP errors that quote a connection
  *   gw_accel_rx.c, _msg.c, _link.c, _rows.c   where the rest of the gateway comes in
  *   gw_accel_pool.c, _timer.c                 chunks and lines; when something is due
+ *   gw_live.c    the core's state while a connection is at work, and its rest
  *
  * Events (a frame, a completion, a message, a timer) only note what they change in the connection
  * and its core, and make it dirty. Once per turn gw_accel_run() lets each dirty connection
@@ -198,6 +199,8 @@ int gw_accel_open(struct gw_worker *w)
 	a->map = corr_accel_new(a->max_conns, w->index);
 	rc = a->conns && a->req_id && a->heap && a->map ? 0 : ENOMEM;
 	if (!rc)
+		rc = gw_live_open(a, RTE_MIN(a->max_conns, w->gw->cfg->live));
+	if (!rc)
 		rc = gw_icmp_open(a);
 	if (!rc)
 		rc = gw_accel_pool_open(a);
@@ -225,6 +228,7 @@ void gw_accel_close(struct gw_worker *w)
 	gw_icmp_close(a);
 	corr_accel_free(a->map);
 	free(a->heap);
+	gw_live_close(a);
 	free(a->req_id);
 	free(a->conns);
 	free(a);

@@ -126,8 +126,14 @@ struct gw_accel {
 	struct gw_conn *conns;	/* max_conns of them, touched when first used */
 	uint32_t *req_id;	/* hosts' names of the requests they came from, as conns[] */
 	uint32_t max_conns;
-	uint32_t fresh_conns;	     /* never used from here on */
-	uint32_t n_conns;	     /* in use, GONE ones included */
+	uint32_t fresh_conns; /* never used from here on */
+	uint32_t n_conns;     /* in use, GONE ones included */
+	struct gw_live *live; /* n_live of them, touched when first used (gw_live.c) */
+	uint32_t n_live;      /* connections that may be at work at the same time */
+	uint32_t live_fresh;  /* never used from here on */
+	uint32_t live_used;   /* in use */
+	uint32_t live_hand;   /* where to look for one that rests */
+	SLIST_HEAD(, gw_live) live_free;
 	struct gw_conn_list dirty;   /* something is due */
 	struct gw_conn_list starved; /* waits for resources, first come first served */
 	struct gw_conn_list idle;    /* given back */
@@ -205,6 +211,29 @@ static inline struct gw_port *gw_conn_port(const struct gw_conn *c)
 {
 	return &c->link->worker->gw->port[c->port];
 }
+
+/* --- gw_live.c: connections at work and at rest ------------------------------------------- */
+
+/** Memory for n connections at work at the same time. 0 or ENOMEM. */
+int gw_live_open(struct gw_accel *a, uint32_t n);
+void gw_live_close(struct gw_accel *a);
+/** Makes c->tcp for a new connection, to be imported into. False: none can be had. */
+bool gw_live_new(struct gw_accel *a, struct gw_conn *c);
+/** Makes c->tcp of what was parked, if need be; before anything is given to the core. False: none
+ * can be had now. */
+bool gw_live_wake(struct gw_conn *c);
+/** The connection comes round again soon, to be woken then. */
+void gw_live_retry(struct gw_conn *c);
+/** At the end of its turn: parks it if it is silent, or sees to it that it comes round. */
+void gw_live_rest(struct gw_conn *c);
+/** Parks it now. False: it is not at rest. */
+bool gw_live_park(struct gw_conn *c);
+/** Gives back all that its TCP has. */
+void gw_live_release(struct gw_conn *c);
+/** Its TCP for display: c->tcp, or *room made of what is parked. */
+const struct tcp_conn *gw_live_look(const struct gw_conn *c, struct tcp_conn *room);
+/** tcp_deadline() of it, at work or at rest. */
+uint64_t gw_live_deadline(const struct gw_conn *c);
 
 /* --- gw_accel_pool.c: chunks, lines ------------------------------------------------------- */
 

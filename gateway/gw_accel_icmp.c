@@ -47,9 +47,9 @@ static bool tell(struct gw_accel *a, const struct note *n)
 
 	memcpy(&f, &n->flow, sizeof(f));
 	c = corr_accel_by_flow(a->map, &f);
-	if (!c || !gw_conn_running(c))
+	if (!c || !gw_conn_running(c) || !gw_live_wake(c))
 		return false;
-	w->stats.icmp[tcp_icmp(&c->tcp, &n->err, w->now_us)]++;
+	w->stats.icmp[tcp_icmp(c->tcp, &n->err, w->now_us)]++;
 	w->stats.icmp_errors++;
 	gw_accel_dirty(c);
 	return true;

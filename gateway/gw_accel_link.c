@@ -83,7 +83,8 @@ void gw_accel_host_gone(struct gw_worker *w, struct gw_host *h)
 	while ((c = gw_conn_next(w->accel, &h->link[w->index], &it)) != NULL) {
 		if (c->state == GW_C_LOST) {
 			w->accel->n_run = 0;
-			tcp_abort(&c->tcp, w->now_us);
+			if (gw_live_wake(c))
+				tcp_abort(c->tcp, w->now_us);
 			gw_flows_end(w, &c->flow);
 		}
 		gw_conn_forget(c);

@@ -26,8 +26,12 @@ static struct gw_conn *by_token(struct gw_link *l, uint32_t token)
 static void on_abort(struct gw_conn *c, enum ib_reason r)
 {
 	c->link->worker->stats.host_aborts++;
-	if (gw_conn_running(c))
+	if (!gw_conn_running(c))
+		return;
+	if (gw_live_wake(c))
 		gw_back_now(c, r, IB_MID_DISCONN);
+	else
+		gw_back_start(c, r); /* as soon as there is room for it; nothing is under way */
 }
 
 /* Kinds whose entry is a struct ib_ctl. */

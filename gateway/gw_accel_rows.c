@@ -13,10 +13,10 @@ bool gw_accel_has(struct gw_worker *w, const struct corr_flow *f)
 }
 
 /* State for people: the core's while it is at work, else the connection's. */
-static const char *state_text(const struct gw_conn *c)
+static const char *state_text(const struct gw_conn *c, const struct tcp_conn *t)
 {
 	if (c->state == GW_C_ACTIVE)
-		return tcp_state_name(c->tcp.state);
+		return tcp_state_name(t->state);
 	return gw_conn_state_name(c->state);
 }
 
@@ -24,24 +24,27 @@ bool gw_accel_next(struct gw_worker *w, uint32_t *it, struct gw_conn_row *row)
 {
 	struct gw_conn *c = w->accel ? corr_accel_next(w->accel->map, it) : NULL;
 	const struct ib_addr *peer;
+	const struct tcp_conn *t;
+	struct tcp_conn room;
 
 	if (!c)
 		return false;
 	peer = &c->link->peer;
+	t = gw_live_look(c, &room);
 	*row = (struct gw_conn_row){
 		.flow = c->flow,
 		.host = c->link->host->id,
 		.accelerated = true,
 		.reason = c->state == GW_C_ACTIVE ? IB_R_NONE : c->reason,
-		.state = state_text(c),
+		.state = state_text(c, t),
 		.token = c->token,
 		.qpn = peer->qpn,
 		.dlid = peer->lid,
-		.tx_bytes = tcp_bytes_out(&c->tcp),
-		.rx_bytes = tcp_bytes_in(&c->tcp),
-		.retransmits = c->tcp.stats.retx_segs,
-		.srtt_us = c->tcp.srtt_us,
-		.cwnd = c->tcp.cwnd,
+		.tx_bytes = tcp_bytes_out(t),
+		.rx_bytes = tcp_bytes_in(t),
+		.retransmits = t->stats.retx_segs,
+		.srtt_us = t->srtt_us,
+		.cwnd = t->cwnd,
 		.rdma_read_bytes = c->read_bytes,
 		.rdma_write_bytes = c->write_bytes,
 		.age_us = w->now_us - c->born_ds * 100000ull,
@@ -60,14 +63,19 @@ int gw_accel_detail(struct gw_worker *w, uint32_t token, struct gw_conn_detail *
 {
 	const struct gw_conn *c = w->accel ? corr_accel_by_token(w->accel->map, token) : NULL;
 
+	const struct tcp_conn *t;
+	struct tcp_conn room;
+
 	if (!c)
 		return ENOENT;
+	t = gw_live_look(c, &room);
 	d->now = w->now_us;
-	d->recovery = c->tcp.recovery;
-	d->timer = c->tcp.timer;
-	tcp_estats_get(&c->tcp, w->now_us, &d->estats);
-	d->count = tcp_box_count(&c->tcp);
-	d->n_ev = tcp_box_read(&c->tcp, d->ev, GW_EVENTS_MAX);
+	d->at_work = c->tcp != NULL;
+	d->recovery = t->recovery;
+	d->timer = t->timer;
+	tcp_estats_get(t, w->now_us, &d->estats);
+	d->count = tcp_box_count(t);
+	d->n_ev = tcp_box_read(t, d->ev, GW_EVENTS_MAX);
 	return 0;
 }
 
@@ -87,6 +95,8 @@ int gw_accel_kill(struct gw_worker *w, uint32_t token)
 
 	if (!c || !gw_conn_running(c))
 		return ENOENT;
+	if (!gw_live_wake(c))
+		return EAGAIN;
 	gw_back_kill(c, IB_R_COMMAND);
 	return 0;
 }
@@ -107,6 +117,9 @@ void gw_accel_mem(const struct gw_worker *w, struct gw_accel_mem *mem)
 	mem->recs_peak = a->recs.n_total - a->recs.min_free;
 	mem->recs_short = a->recs.coalesced + a->recs.blurred + a->recs.waits;
 	mem->held = a->held + a->n_stray;
+	mem->live = a->n_live;
+	mem->live_used = a->live_used;
+	mem->live_bytes = sizeof(struct gw_live);
 	mem->boxes = a->boxes.n;
 	mem->boxes_used = a->boxes.used;
 	mem->box_bytes = tcp_boxes_size(a->boxes.n, a->boxes.entries);

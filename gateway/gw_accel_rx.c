@@ -107,6 +107,10 @@ void gw_conn_input(struct gw_conn *c, struct rte_mbuf *m, const struct net_pkt *
 		gw_accel_drop(w, m, GW_DROP_HELD_LOST);
 		return;
 	}
+	if (!gw_live_wake(c)) {
+		gw_accel_drop(w, m, GW_DROP_NO_LIVE);
+		return;
+	}
 	if (p->fragment) {
 		gw_accel_drop(w, m, GW_DROP_FRAGMENT);
 		return;

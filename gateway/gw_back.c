@@ -19,15 +19,21 @@
 void gw_back_start(struct gw_conn *c, enum ib_reason r)
 {
 	struct gw_worker *w = c->link->worker;
-	uint64_t wait = 2ull * c->tcp.srtt_us + 4ull * c->tcp.rttvar_us;
+	uint64_t wait;
 
 	if (c->state != GW_C_ACTIVE)
 		return;
-	gw_conn_set_state(c, GW_C_DRAINING);
 	c->reason = r;
+	c->back_due = !gw_live_wake(c);
+	if (c->back_due) {
+		gw_live_retry(c);
+		return;
+	}
+	wait = 2ull * c->tcp->srtt_us + 4ull * c->tcp->rttvar_us;
+	gw_conn_set_state(c, GW_C_DRAINING);
 	c->back_mid = IB_MID_DISCONN;
 	gw_conn_wait(c, (uint32_t)RTE_MAX(DRAIN_MIN_US, RTE_MIN(wait, DRAIN_MAX_US)));
-	tcp_quiesce(&c->tcp, w->now_us);
+	tcp_quiesce(c->tcp, w->now_us);
 	gw_accel_dirty(c);
 }
 
@@ -42,7 +48,7 @@ void gw_back_now(struct gw_conn *c, enum ib_reason r, uint8_t mid)
 	c->reason = r;
 	c->back_mid = mid;
 	gw_conn_wait(c, 0);
-	tcp_quiesce(&c->tcp, w->now_us);
+	tcp_quiesce(c->tcp, w->now_us);
 	gw_accel_dirty(c);
 }
 
@@ -51,7 +57,7 @@ void gw_back_kill(struct gw_conn *c, enum ib_reason r)
 	struct gw_worker *w = c->link->worker;
 
 	gw_accel_of(c)->n_run = 0;
-	tcp_abort(&c->tcp, w->now_us);
+	tcp_abort(c->tcp, w->now_us);
 	gw_back_now(c, r, IB_MID_ABORT);
 }
 
@@ -77,7 +83,7 @@ void gw_back_run(struct gw_conn *c)
 
 	if (c->ended)
 		ended(c);
-	if (c->state == GW_C_ACTIVE && c->tx_fin && c->tcp.snd_nxt == gw_tx_seq(c, gw_tx_prod(c)))
+	if (c->state == GW_C_ACTIVE && c->tx_fin && c->tcp->snd_nxt == gw_tx_seq(c, gw_tx_prod(c)))
 		gw_back_start(c, IB_R_CLOSE);
 	if (c->state != GW_C_DRAINING || c->rd_out || c->link->set.dead)
 		return;
@@ -97,9 +103,9 @@ void gw_back_final_done(struct gw_conn *c)
 
 	/* The host's kernel has not seen these bytes and would not acknowledge them. */
 	a->n_run = 0;
-	tcp_ack_soon(&c->tcp);
-	tcp_output(&c->tcp, w->now_us);
-	tcp_detach(&c->tcp);
+	tcp_ack_soon(c->tcp);
+	tcp_output(c->tcp, w->now_us);
+	tcp_detach(c->tcp);
 	gw_fetch_drop(c);
 	w->stats.handbacks++;
 	w->stats.back[c->reason]++;

@@ -55,6 +55,8 @@ const struct gw_key gw_keys[] = {
 	G(GATEWAY, "cpus", STR, cpus, 0, 64, "", "CPUs of the workers, as 2,3-5; empty: any"),
 	G(GATEWAY, "max-accelerated", U32, max_accelerated, 0, 1048576, "4096",
 	  "accelerated connections of the gateway"),
+	G(GATEWAY, "at-work", U32, live, 16, 1048576, "4096",
+	  "accelerated connections of each worker that may be at work at the same time"),
 	G(GATEWAY, "black-box", U32, box_entries, 0, GW_EVENTS_MAX, "64",
 	  "events remembered of an accelerated connection; 0: none"),
 	G(GATEWAY, "black-boxes", U32, boxes, 0, TCP_BOXES_MAX, "1024",

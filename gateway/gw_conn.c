@@ -21,7 +21,8 @@ void gw_conn_set_state(struct gw_conn *c, enum gw_conn_state s)
 {
 	c->state = s;
 	c->timed = false;
-	tcp_trace_owner(&c->tcp, s, 0, 0, 0, c->link->worker->now_us);
+	if (c->tcp)
+		tcp_trace_owner(c->tcp, s, 0, 0, 0, c->link->worker->now_us);
 }
 
 void gw_conn_wait(struct gw_conn *c, uint32_t us)
@@ -49,6 +50,10 @@ struct gw_conn *gw_conn_new(struct gw_accel *a, struct gw_link *l, uint32_t req_
 		return NULL;
 	memset(c, 0, sizeof(*c));
 	c->link = l;
+	if (!gw_live_new(a, c)) {
+		TAILQ_INSERT_HEAD(&a->idle, c, work);
+		return NULL;
+	}
 	c->arm_tx = c->arm_rx = IB_ARM_NEVER;
 	c->born_ds = (uint32_t)(a->w->now_us / 100000);
 	a->req_id[c - a->conns] = req_id;
@@ -85,7 +90,6 @@ struct gw_conn *gw_conn_by_req(struct gw_accel *a, const struct gw_link *l, uint
 /* Back to the pool. */
 static void conn_free(struct gw_accel *a, struct gw_conn *c)
 {
-	tcp_release(&c->tcp);
 	gw_conn_set_state(c, GW_C_FREE);
 	a->n_conns--;
 	TAILQ_INSERT_HEAD(&a->idle, c, work);
@@ -110,6 +114,8 @@ void gw_conn_forget(struct gw_conn *c)
 {
 	struct gw_accel *a = gw_accel_of(c);
 	struct gw_alink *al = gw_alink_of(c->link);
+	const struct tcp_conn *t;
+	struct tcp_conn room;
 	struct rte_mbuf *m;
 
 	if (c->token)
@@ -129,8 +135,9 @@ void gw_conn_forget(struct gw_conn *c)
 	}
 	gw_fetch_drop(c);
 	uncount(c);
-	gw_flows_carried(a->w, &c->flow, tcp_bytes_out(&c->tcp), tcp_bytes_in(&c->tcp),
-			 c->born_ds * 100000ull);
+	t = gw_live_look(c, &room);
+	gw_flows_carried(a->w, &c->flow, tcp_bytes_out(t), tcp_bytes_in(t), c->born_ds * 100000ull);
+	gw_live_release(c);
 	gw_conn_set_state(c, GW_C_GONE);
 	if (!c->ops_out)
 		conn_free(a, c);
@@ -186,10 +193,10 @@ static void run_tcp(struct gw_conn *c, uint64_t now)
 	struct gw_accel *a = gw_accel_of(c);
 
 	c->want_blocked = false;
-	if (tcp_deadline(&c->tcp) <= now)
-		tcp_timer(&c->tcp, now);
+	if (tcp_deadline(c->tcp) <= now)
+		tcp_timer(c->tcp, now);
 	a->n_run = 0;
-	tcp_output(&c->tcp, now);
+	tcp_output(c->tcp, now);
 	if (a->n_run) {
 		/* What was sent may make room for payload that was refused. */
 		if (c->want_blocked || a->n_run == GW_SENT_MAX)
@@ -211,9 +218,25 @@ static void run_timer(struct gw_conn *c)
 {
 	uint64_t due = gw_conn_due(c);
 
-	if (gw_conn_running(c) && tcp_deadline(&c->tcp) < due)
-		due = tcp_deadline(&c->tcp);
+	if (gw_conn_running(c) && gw_live_deadline(c) < due)
+		due = gw_live_deadline(c);
 	gw_timer_set(gw_accel_of(c), c, due);
+}
+
+/* Brings it to work if there is something to do. False: it goes on resting. */
+static bool run_wake(struct gw_conn *c, uint64_t now)
+{
+	if (c->tcp)
+		return true;
+	if (!c->line_due && !c->peek_due && !c->back_due && gw_live_deadline(c) > now)
+		return false;
+	if (!gw_live_wake(c)) {
+		gw_live_retry(c);
+		return false;
+	}
+	if (c->back_due)
+		gw_back_start(c, c->reason);
+	return true;
 }
 
 void gw_conn_run(struct gw_conn *c)
@@ -223,6 +246,8 @@ void gw_conn_run(struct gw_conn *c)
 	switch ((enum gw_conn_state)c->state) {
 	case GW_C_ACTIVE:
 	case GW_C_DRAINING:
+		if (!run_wake(c, now))
+			break;
 		run_tcp(c, now);
 		gw_lines_run(c);
 		gw_back_run(c);
@@ -244,4 +269,6 @@ void gw_conn_run(struct gw_conn *c)
 		break;
 	}
 	run_timer(c);
+	if (c->tcp)
+		gw_live_rest(c);
 }

@@ -17,6 +17,7 @@
 #include <sys/queue.h>
 
 #include "gateway/gw.h"
+#include "tcpstack/tcp_park.h"
 
 #define GW_CONN_CHUNKS 4    /* payload chunks one connection may hold */
 #define GW_CONN_HELD   1024 /* frames one connection may hold back: a window's worth */
@@ -49,9 +50,8 @@ struct gw_peek;
  * named here by a 16-bit number, and cursors that stay close to another one are kept as distances.
  */
 struct gw_conn {
-	struct tcp_conn tcp; /* first: the core's functions get this */
-
 	/* Every turn: lists, cursors, what is held */
+	struct tcp_conn *tcp;	   /* its core while it is at work (gw_live.c), NULL: it rests */
 	struct gw_link *link;	   /* whose queue pairs carry it */
 	TAILQ_ENTRY(gw_conn) work; /* in gw_accel.dirty, .starved or .idle, see queued */
 	uint64_t tx_acked;	   /* bytes released, as last written to the line */
@@ -87,6 +87,7 @@ struct gw_conn {
 	bool drained : 1;      /* everything sent is acknowledged */
 	bool counted : 1;      /* in the counters of limits */
 	bool timed : 1;	       /* due is set */
+	bool back_due : 1;     /* a hand-back for `reason` is to begin */
 
 	/* Towards the client */
 	uint8_t mac[6];	      /* next hop */
@@ -105,16 +106,26 @@ struct gw_conn {
 	uint8_t service;	    /* index into gw_cfg.service[] */
 	uint8_t reason;		    /* enum ib_reason of the hand-back */
 	uint8_t back_mid;	    /* DISCONN or ABORT: what ends the hand-back */
+
+	struct tcp_parked parked; /* its TCP while it rests */
+};
+
+/** A connection's TCP while it is at work, of the worker's pool. */
+struct gw_live {
+	struct tcp_conn tcp;	   /* first: the core's functions get this */
+	struct gw_conn *conn;	   /* whose it is, NULL: nobody's */
+	uint64_t used_us;	   /* when it was last given something to do */
+	SLIST_ENTRY(gw_live) free; /* in gw_accel.live_free */
 };
 
 static_assert(GW_MAX_ARENAS <= 256 && GW_MAX_SERVICES <= 256 && GW_MAX_PORTS <= 256, "one byte");
-static_assert(offsetof(struct gw_conn, tcp) == 0, "found from the core's pointer");
-static_assert(sizeof(struct gw_conn) - sizeof(struct tcp_conn) <= 192, "the shell stays small");
+static_assert(offsetof(struct gw_live, tcp) == 0, "found from the core's pointer");
+static_assert(sizeof(struct gw_conn) <= 512, "a connection at rest stays small");
 
-/** The connection around the core's part. */
+/** The connection that a core works for. */
 static inline struct gw_conn *gw_conn_of(struct tcp_conn *t)
 {
-	return (struct gw_conn *)t;
+	return ((struct gw_live *)t)->conn;
 }
 
 /** Arena of a connection's slot. */

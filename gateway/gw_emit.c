@@ -175,7 +175,7 @@ void gw_emit_sent(struct gw_conn *c)
 	for (uint32_t i = 0; i < a->n_run; i++) {
 		uint32_t end = a->run[i].seq + a->run[i].len;
 
-		tcp_sent(&c->tcp, a->run[i].seq, a->run[i].len, a->w->now_us);
+		tcp_sent(c->tcp, a->run[i].seq, a->run[i].len, a->w->now_us);
 		for (int k = 0; k < GW_CONN_CHUNKS; k++) {
 			struct gw_chunk *ch = gw_conn_chunk(c, k);
 

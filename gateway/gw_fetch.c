@@ -51,7 +51,7 @@ void gw_fetch_drop(struct gw_conn *c)
  */
 static bool spare(const struct gw_conn *c, const struct gw_chunk *ch)
 {
-	const struct tcp_conn *t = &c->tcp;
+	const struct tcp_conn *t = c->tcp;
 
 	if (ch->state == GW_CH_READING || tcp_lt(t->snd_nxt, ch->seq + ch->len))
 		return false;
@@ -100,13 +100,13 @@ static void on_read(struct ib_op *op, enum ibv_wc_status status)
 	c->rd_out--;
 	gw_chunk_set_state(ch, GW_CH_READY);
 	if (status != IBV_WC_SUCCESS || !gw_conn_running(c) ||
-	    tcp_leq(ch->seq + ch->len, c->tcp.snd_una)) {
+	    tcp_leq(ch->seq + ch->len, c->tcp->snd_una)) {
 		gw_chunk_put(ch);
 	} else {
 		note_time(c->link, w->now_us - ch->posted_us);
 		w->stats.rdma_read_bytes += ch->len;
 		c->read_bytes += ch->len;
-		tcp_ready(&c->tcp, ch->seq, ch->len, w->now_us);
+		tcp_ready(c->tcp, ch->seq, ch->len, w->now_us);
 	}
 	gw_accel_dirty(c);
 	gw_conn_op_done(c);
@@ -250,7 +250,7 @@ static bool fill(struct gw_conn *c, uint32_t from, uint32_t to, bool retx)
 
 void gw_fetch_fill(struct gw_conn *c)
 {
-	const struct tcp_conn *t = &c->tcp;
+	const struct tcp_conn *t = c->tcp;
 
 	/* A retransmission comes first. */
 	c->gap = !fill(c, t->rx_start, t->rx_end, true) || !fill(c, t->snd_nxt, t->want_nxt, false);
@@ -263,7 +263,7 @@ void gw_fetch_tell(struct gw_conn *c)
 		const struct gw_chunk *ch = gw_conn_chunk(c, i);
 
 		if (ch && ch->state != GW_CH_READING)
-			tcp_ready(&c->tcp, ch->seq, ch->len, c->link->worker->now_us);
+			tcp_ready(c->tcp, ch->seq, ch->len, c->link->worker->now_us);
 	}
 	gw_accel_dirty(c);
 }

@@ -33,7 +33,7 @@ int gw_lines_open(struct gw_conn *c)
 /* What the program may reuse: acknowledged, and not being READ. */
 static uint64_t releasable(const struct gw_conn *c)
 {
-	uint64_t una = gw_tx_cursor(c, c->tcp.snd_una), floor = gw_fetch_floor(c);
+	uint64_t una = gw_tx_cursor(c, c->tcp->snd_una), floor = gw_fetch_floor(c);
 
 	una = RTE_MIN(una, gw_tx_prod(c));
 	return RTE_MIN(una, floor);
@@ -48,7 +48,7 @@ static uint32_t rx_room(const struct gw_conn *c)
 /* Values the doorbells should be armed with. */
 static uint64_t arm_tx(const struct gw_conn *c)
 {
-	return c->tcp.snd_nxt == gw_tx_seq(c, gw_tx_prod(c)) ? gw_tx_prod(c) : c->arm_tx;
+	return c->tcp->snd_nxt == gw_tx_seq(c, gw_tx_prod(c)) ? gw_tx_prod(c) : c->arm_tx;
 }
 
 static uint64_t arm_rx(const struct gw_conn *c)
@@ -96,8 +96,8 @@ static void fill(struct gw_conn *c, struct gw_place *p, uint32_t flags)
 	struct tcp_state_io st;
 	uint64_t sent;
 
-	tcp_rx_get(&c->tcp, pos);
-	tcp_export(&c->tcp, &st, w->now_us);
+	tcp_rx_get(c->tcp, pos);
+	tcp_export(c->tcp, &st, w->now_us);
 	fill_ooo(c, pos, l);
 	move(c, releasable(c), gw_rx_cursor(c, pos->rcv_nxt - pos->fin));
 	c->arm_tx = flags & IB_GL_BACK ? IB_ARM_NEVER : arm_tx(c);
@@ -128,7 +128,7 @@ static void on_written(struct ib_op *op, enum ibv_wc_status status)
 	bool final = p->final;
 
 	if (status == IBV_WC_SUCCESS && c->state != GW_C_LOST && c->state != GW_C_GONE) {
-		tcp_placed(&c->tcp, &p->pos, a->w->now_us);
+		tcp_placed(c->tcp, &p->pos, a->w->now_us);
 		if (final)
 			gw_back_final_done(c);
 		else
@@ -296,12 +296,12 @@ bool gw_lines_cursors(struct gw_conn *c, uint64_t tx_prod, uint64_t rx_cons, uin
 		return false;
 	}
 	if (tx_new) {
-		tcp_produced(&c->tcp, (uint32_t)(tx_prod - gw_tx_prod(c)), w->now_us);
+		tcp_produced(c->tcp, (uint32_t)(tx_prod - gw_tx_prod(c)), w->now_us);
 		c->tx_ahead = (uint32_t)(tx_prod - c->tx_acked);
 	}
 	if (rx_new) {
 		c->rx_unread = (uint32_t)(c->rx_prod - rx_cons);
-		tcp_room(&c->tcp, gw_rx_edge(c), w->now_us);
+		tcp_room(c->tcp, gw_rx_edge(c), w->now_us);
 	}
 	if (flags & IB_HL_TX_FIN)
 		c->tx_fin = true;
@@ -312,6 +312,11 @@ void gw_lines_avail(struct gw_conn *c, const struct ib_cursor *m)
 {
 	if (!gw_conn_running(c))
 		return;
+	if (!gw_live_wake(c)) {
+		c->peek_due = true; /* the host line says the same, whenever it is READ */
+		gw_live_retry(c);
+		return;
+	}
 	if (!gw_lines_cursors(c, be64toh(m->cursor), be64toh(m->other), be32toh(m->flags)))
 		gw_back_kill(c, IB_R_BAD_STATE);
 	gw_accel_dirty(c);

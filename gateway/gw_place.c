@@ -86,7 +86,7 @@ void gw_place_input(struct gw_conn *c, struct rte_mbuf *m, const struct net_pkt 
 		gw_accel_drop(w, m, GW_DROP_FABRIC_FULL);
 		return;
 	}
-	tcp_input(&c->tcp, seg, w->now_us, &rx);
+	tcp_input(c->tcp, seg, w->now_us, &rx);
 	if (rx.verdict != TCP_V_OK)
 		w->stats.verdict[rx.verdict]++;
 	if (rx.len)

@@ -43,6 +43,9 @@
 	_(accel_grants, "requests granted")                                              \
 	_(accel_denies, "requests refused")                                              \
 	_(accel_commits, "connections taken over")                                       \
+	_(conn_parks, "connections put to rest")                                         \
+	_(conn_wakes, "connections brought back to work")                                \
+	_(conn_wakes_refused, "connections that found no room to work")                  \
 	_(accel_cancels, "grants cancelled by hosts")                                    \
 	_(handbacks, "connections handed back to hosts")                                 \
 	_(client_resets, "valid resets of clients")                                      \
@@ -78,6 +81,7 @@
 	_(NO_MBUF, "no-mbuf")                                                                    \
 	_(FABRIC_FULL, "fabric-queue-full")                                                      \
 	_(LAN_FULL, "lan-queue-full")                                                            \
+	_(NO_LIVE, "too-many-at-work")	      /* a frame for a connection at rest */             \
 	_(HELD_FULL, "held-queue-full")	      /* frames held during a hand-back */               \
 	_(HELD_LOST, "host-lost")	      /* the host that had the connection is gone */     \
 	_(BOUNCED_UNKNOWN, "bounced-unknown") /* bounced, and no state, waiting queue full */    \

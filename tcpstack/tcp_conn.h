@@ -78,45 +78,47 @@ enum tcp_limit {
  * and what follows from them, under their names of RFC 4898.
  */
 struct tcp_stats {
-	uint64_t bytes_out;	 /* payload bytes emitted, retransmissions not counted */
-	uint64_t bytes_in;	 /* payload bytes accepted in order */
-	uint32_t segs_out;	 /* segments emitted, each one of a run counted */
-	uint32_t segs_in;	 /* segments given to tcp_input() */
-	uint32_t data_segs_out;	 /* of segs_out, with payload */
-	uint32_t data_segs_in;	 /* of segs_in, with payload */
-	uint32_t retx_segs;	 /* segments emitted again */
-	uint32_t retx_bytes;	 /* their payload */
-	uint32_t rto_count;	 /* retransmission timeouts */
-	uint32_t rto_again;	 /* of them, not the first in a row */
-	uint32_t recoveries;	 /* fast recoveries entered */
-	uint32_t undone_fr;	 /* of them, found spurious and undone */
-	uint32_t undone_rto;	 /* timeouts found spurious and undone */
-	uint32_t ecn_signals;	 /* windows reduced since the client echoed CE */
-	uint32_t dup_acks;	 /* duplicate ACKs received */
-	uint32_t dup_acks_out;	 /* duplicate ACKs sent */
-	uint32_t sacks_in;	 /* segments with SACK blocks received */
-	uint32_t dsacks;	 /* duplicate SACK blocks received */
-	uint32_t ce_in;		 /* segments received with CE */
-	uint32_t ece_out;	 /* segments sent with ECE */
-	uint32_t zero_wnd_in;	 /* times the client closed its window */
-	uint32_t zero_wnd_out;	 /* times we closed ours */
-	uint32_t probes;	 /* zero-window probes and tail loss probes sent */
-	uint32_t challenge_acks; /* ACKs sent for doubtful segments, RFC 5961 */
-	uint32_t icmp_in;	 /* ICMP errors about the connection */
-	uint32_t icmp_ignored;	 /* of which were not believed, RFC 5927 */
-	uint32_t mtu_falls;	 /* smaller segments because of an ICMP error */
-	uint32_t black_holes;	 /* smaller segments because of timeouts, RFC 4821 section 7.7 */
-	uint32_t mtu_probes;	 /* probes for larger segments sent */
-	uint32_t mtu_rises;	 /* of which arrived */
-	uint32_t min_rtt_us;	 /* smallest round-trip time measured, 0: none */
-	uint32_t max_rtt_us;	 /* largest one */
-	uint32_t rtt_count;	 /* measurements */
-	uint32_t max_ss_cwnd;	 /* largest cwnd in slow start, at the time of a reduction */
-	uint32_t max_ca_cwnd;	 /* the same in congestion avoidance */
-	uint32_t pre_cong_cwnd;	 /* sum of cwnd before reductions, modulo 2^32 */
+	uint64_t bytes_out;	/* payload bytes emitted, retransmissions not counted */
+	uint64_t bytes_in;	/* payload bytes accepted in order */
+	uint32_t segs_out;	/* segments emitted, each one of a run counted */
+	uint32_t segs_in;	/* segments given to tcp_input() */
+	uint32_t data_segs_out; /* of segs_out, with payload */
+	uint32_t data_segs_in;	/* of segs_in, with payload */
+	uint32_t retx_segs;	/* segments emitted again */
+	uint32_t retx_bytes;	/* their payload */
+	uint32_t rto_count;	/* retransmission timeouts */
+	uint32_t recoveries;	/* fast recoveries entered */
+	uint32_t dup_acks;	/* duplicate ACKs received */
+	uint32_t dup_acks_out;	/* duplicate ACKs sent */
+	uint32_t sacks_in;	/* segments with SACK blocks received */
+	uint32_t dsacks;	/* duplicate SACK blocks received */
+	uint32_t ce_in;		/* segments received with CE */
+	uint32_t ece_out;	/* segments sent with ECE */
+	uint32_t min_rtt_us;	/* smallest round-trip time measured, 0: none */
+	uint32_t max_rtt_us;	/* largest one */
+	uint32_t rtt_count;	/* measurements */
+	uint32_t max_ss_cwnd;	/* largest cwnd in slow start, at the time of a reduction */
+	uint32_t max_ca_cwnd;	/* the same in congestion avoidance */
+	uint32_t pre_cong_cwnd; /* sum of cwnd before reductions, modulo 2^32 */
 	uint32_t limit_ms[TCP_LIM_COUNT]; /* time in each enum tcp_limit that has ended */
 	uint32_t limit_in[TCP_LIM_COUNT]; /* times it was entered */
 	uint32_t limit_since_ms;	  /* when the present one began */
+
+	/* Rare ones, modulo 2^16 */
+	uint16_t rto_again;	 /* timeouts that were not the first in a row */
+	uint16_t undone_fr;	 /* fast recoveries found spurious and undone */
+	uint16_t undone_rto;	 /* timeouts found spurious and undone */
+	uint16_t ecn_signals;	 /* windows reduced since the client echoed CE */
+	uint16_t zero_wnd_in;	 /* times the client closed its window */
+	uint16_t zero_wnd_out;	 /* times we closed ours */
+	uint16_t probes;	 /* zero-window probes and tail loss probes sent */
+	uint16_t challenge_acks; /* ACKs sent for doubtful segments, RFC 5961 */
+	uint16_t icmp_in;	 /* ICMP errors about the connection */
+	uint16_t icmp_ignored;	 /* of them not believed, RFC 5927 */
+	uint16_t mtu_falls;	 /* smaller segments because of an ICMP error */
+	uint16_t black_holes;	 /* smaller segments because of timeouts, RFC 4821 section 7.7 */
+	uint16_t mtu_probes;	 /* probes for larger segments sent */
+	uint16_t mtu_rises;	 /* probes that arrived */
 };
 
 /** One connection. */
@@ -316,7 +318,7 @@ struct tcp_conn {
 	bool is_v6 : 1;	       /* over IPv6 */
 	bool df_off : 1;       /* IPv4: sent without DF */
 
-	uint16_t box; /* black box, a number in cfg->boxes from 1; 0: none (tcp_trace.c) */
+	uint32_t box; /* black box in cfg->boxes, which may have been lost; 0: none (tcp_trace.c) */
 
 	struct tcp_stats stats; /* (readable) */
 };

@@ -13,6 +13,7 @@
 #define IDLE_US 1000000u /* a box is taken only from who was silent for so long */
 #define LOOK_AT 16u	 /* boxes looked at to find one */
 #define GAP_US	(1ull << 31)
+#define NUMBER	0xffffu /* in tcp_conn.box: which box, from 1; above: which of its users */
 #define SECOND	1000000u
 
 static size_t box_size(uint32_t entries)
@@ -25,10 +26,20 @@ static struct tcp_box *box_at(const struct tcp_boxes *p, uint32_t i)
 	return (struct tcp_box *)(p->mem + i * box_size(p->entries));
 }
 
-/* Box of a connection that has one. */
+/* Box of a connection; NULL: it never had one, or somebody else has it now. */
 static struct tcp_box *box_of(const struct tcp_conn *c)
 {
-	return box_at(c->cfg->boxes, c->box - 1u);
+	struct tcp_box *b = c->box ? box_at(c->cfg->boxes, (c->box & NUMBER) - 1) : NULL;
+
+	return b && b->id == c->box ? b : NULL;
+}
+
+/* Takes a box from whoever has it. */
+static void put_back(struct tcp_boxes *p, struct tcp_box *b)
+{
+	b->id = 0;
+	SLIST_INSERT_HEAD(&p->free, b, free);
+	p->used--;
 }
 
 size_t tcp_boxes_size(uint32_t n, uint32_t entries)
@@ -41,7 +52,8 @@ void tcp_boxes_init(struct tcp_boxes *p, void *mem, uint32_t n, uint32_t entries
 	*p = (struct tcp_boxes){.mem = mem, .n = n, .entries = entries};
 	SLIST_INIT(&p->free);
 	for (uint32_t i = n; i-- > 0;) {
-		box_at(p, i)->conn = NULL;
+		box_at(p, i)->id = 0;
+		box_at(p, i)->users = 0;
 		SLIST_INSERT_HEAD(&p->free, box_at(p, i), free);
 	}
 }
@@ -59,7 +71,7 @@ static bool take(struct tcp_boxes *p, uint64_t now)
 	}
 	if (!old)
 		return false;
-	tcp_box_detach(old->conn);
+	put_back(p, old);
 	p->taken++;
 	return true;
 }
@@ -69,7 +81,7 @@ bool tcp_box_attach(struct tcp_conn *c, uint64_t now)
 	struct tcp_boxes *p = c->cfg->boxes;
 	struct tcp_box *b;
 
-	if (!p || !p->n || c->box)
+	if (!p || !p->n || box_of(c))
 		return c->box;
 	if (SLIST_EMPTY(&p->free) && !take(p, now)) {
 		p->refused++;
@@ -78,26 +90,23 @@ bool tcp_box_attach(struct tcp_conn *c, uint64_t now)
 	b = SLIST_FIRST(&p->free);
 	SLIST_REMOVE_HEAD(&p->free, free);
 	p->used++;
-	b->conn = c;
 	b->now = b->last = now;
 	b->count = 0;
 	b->state = c->state;
 	b->recovery = c->recovery;
 	b->closed = false;
-	c->box = (uint16_t)((size_t)((uint8_t *)b - p->mem) / box_size(p->entries) + 1);
+	b->id = (uint32_t)((size_t)((uint8_t *)b - p->mem) / box_size(p->entries) + 1);
+	b->id |= ++b->users * (NUMBER + 1);
+	c->box = b->id;
 	return true;
 }
 
 void tcp_box_detach(struct tcp_conn *c)
 {
-	struct tcp_box *b;
+	struct tcp_box *b = box_of(c);
 
-	if (!c->box)
-		return;
-	b = box_of(c);
-	b->conn = NULL;
-	SLIST_INSERT_HEAD(&c->cfg->boxes->free, b, free);
-	c->cfg->boxes->used--;
+	if (b)
+		put_back(c->cfg->boxes, b);
 	c->box = 0;
 }
 
@@ -145,13 +154,18 @@ static void notice(const struct tcp_conn *c, struct tcp_box *b)
 
 void tcp_trace_clock(const struct tcp_conn *c, uint64_t now)
 {
-	box_of(c)->now = now;
+	struct tcp_box *b = box_of(c);
+
+	if (b)
+		b->now = now;
 }
 
 void tcp_trace_add(const struct tcp_conn *c, struct tcp_trace_ev ev)
 {
 	struct tcp_box *b = box_of(c);
 
+	if (!b)
+		return;
 	notice(c, b);
 	append(c, b, ev);
 }
@@ -165,18 +179,19 @@ void tcp_trace_owner(const struct tcp_conn *c, uint8_t what, uint16_t len, uint3
 
 uint64_t tcp_box_count(const struct tcp_conn *c)
 {
-	return c->box ? box_of(c)->count : 0;
+	const struct tcp_box *b = box_of(c);
+
+	return b ? b->count : 0;
 }
 
 uint32_t tcp_box_read(const struct tcp_conn *c, struct tcp_trace_at *out, uint32_t max)
 {
-	struct tcp_box *b;
+	struct tcp_box *b = box_of(c);
 	uint32_t n, size;
 	uint64_t us;
 
-	if (!c->box)
+	if (!b)
 		return 0;
-	b = box_of(c);
 	notice(c, b);
 	size = c->cfg->boxes->entries;
 	n = tcp_min(max, b->count < size ? (uint32_t)b->count : size);

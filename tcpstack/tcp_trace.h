@@ -20,8 +20,9 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#define TCP_BOXES_MAX	    65535u /* of a pool: connections name theirs in 16 bits */
-#define TCP_BOX_ENTRIES_MAX 4096u  /* of a box */
+#define TCP_BOXES_MAX \
+	65535u /* of a pool: connections name theirs in 16 bits, and its user in 16 more */
+#define TCP_BOX_ENTRIES_MAX 4096u /* of a box */
 
 /* Kinds of entries: what `what`, `len`, `a` and `b` of one mean. */
 #define TCP_FOREACH_TRACE(_)                                                                       \
@@ -74,7 +75,8 @@ struct tcp_conn;
 
 /** A black box. */
 struct tcp_box {
-	struct tcp_conn *conn;	   /* whose it is, NULL: free */
+	uint32_t id;		   /* tcp_conn.box of who has it; 0: nobody */
+	uint32_t users;		   /* connections that had it so far */
 	SLIST_ENTRY(tcp_box) free; /* in tcp_boxes.free */
 	uint64_t now;		   /* time of the core's present call */
 	uint64_t last;		   /* time of the newest entry */

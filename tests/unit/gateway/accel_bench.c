@@ -130,6 +130,13 @@ uint8_t *b_rx_ring(uint16_t slot)
 	return B.mem + OFF_RX + slot * B_RING;
 }
 
+const struct tcp_conn *b_tcp(const struct b_conn *k)
+{
+	static struct tcp_conn room[8];
+
+	return gw_live_look(b_gw(k), &room[k->slot % 8]);
+}
+
 struct gw_conn *b_gw(const struct b_conn *k)
 {
 	return corr_accel_by_token(B.w->accel->map, k->token);
@@ -563,6 +570,7 @@ static void config(struct gw_cfg *cfg)
 {
 	cfg->max_accelerated = 1000;
 	cfg->box_entries = 16;
+	cfg->live = 1000;
 	cfg->boxes = 8;
 	cfg->tx_records = 4096;
 	cfg->n_port = 1;
@@ -657,6 +665,7 @@ static void check_empty(void)
 	assert_int_equal(a->reads_out, 0);
 	assert_int_equal(a->n_heap, 0);
 	assert_int_equal(a->boxes.used, 0);
+	assert_int_equal(a->live_used, 0);
 	assert_int_equal(corr_accel_count(a->map), 0);
 	assert_int_equal(atomic_load(&B.gw->accelerated), 0);
 	assert_int_equal(rte_mempool_in_use_count(a->slices), 0);

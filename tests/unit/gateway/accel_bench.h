@@ -120,6 +120,8 @@ uint8_t *b_tx_ring(uint16_t slot);
 uint8_t *b_rx_ring(uint16_t slot);
 /** The connection inside the gateway. */
 struct gw_conn *b_gw(const struct b_conn *k);
+/** Its TCP at the gateway, at work or at rest. */
+const struct tcp_conn *b_tcp(const struct b_conn *k);
 /** The client sends n more bytes. */
 void b_client_send(struct b_conn *k, uint32_t n);
 /** One frame from the client. */

@@ -111,7 +111,7 @@ static void test_client_fin(void **state)
 	assert_int_equal(b_gw_line(0)->flags, IB_GL_RX_FIN);
 	assert_int_equal(b_gw_line(0)->rx_prod, 100000);
 	assert_int_equal(k->c.state, TCP_S_FIN_WAIT_2);
-	assert_int_equal(b_gw(k)->tcp.state, TCP_S_CLOSE_WAIT);
+	assert_int_equal(b_tcp(k)->state, TCP_S_CLOSE_WAIT);
 	for (uint32_t i = 0; i < B.n_msg; i++) {
 		if (B.msg[i].mid == IB_MID_WR_COMPL && B.msg[i].cursor.flags)
 			break;

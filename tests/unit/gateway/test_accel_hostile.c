@@ -115,7 +115,7 @@ static void change_line(struct b_conn *k)
 
 static void send_segment(struct b_conn *k)
 {
-	const struct gw_conn *c = b_gw(k);
+	const struct tcp_conn *t = b_gw(k) ? b_tcp(k) : NULL;
 	struct tcp_emit e = {.mss = 1460, .wnd = (uint16_t)b_rand(65536), .len = b_rand(1400)};
 	struct net_pkt p;
 	struct rte_mbuf *m;
@@ -123,10 +123,10 @@ static void send_segment(struct b_conn *k)
 	e.flags = b_rand(10) ? TCP_ACK : (uint8_t)b_rand(64);
 	e.seq = k->cisn + b_rand(B_RING);
 	e.ack = k->sisn + b_rand(B_RING);
-	if (c && b_rand(8)) {
-		e.seq = c->tcp.rcv_nxt + (b_rand(4) ? 0 : b_rand(B_RING));
-		e.ack = c->tcp.snd_una + b_rand(c->tcp.snd_nxt - c->tcp.snd_una + 1);
-		e.optlen = c->tcp.ts_ok ? 12 : 0;
+	if (t && b_rand(8)) {
+		e.seq = t->rcv_nxt + (b_rand(4) ? 0 : b_rand(B_RING));
+		e.ack = t->snd_una + b_rand(t->snd_nxt - t->snd_una + 1);
+		e.optlen = t->ts_ok ? 12 : 0;
 		e.opt[0] = e.opt[1] = 1;
 		e.opt[2] = 8;
 		e.opt[3] = 10;
@@ -162,7 +162,7 @@ static void test_challenges(void **state)
 		struct net_pkt p;
 		struct rte_mbuf *m;
 
-		e.seq = b_gw(k)->tcp.rcv_nxt + 100;
+		e.seq = b_tcp(k)->rcv_nxt + 100;
 		m = b_frame(k, &e);
 		b_parse(m, &p);
 		if (!gw_accel_rx(B.w, &B.gw->port[0], m, &p))

@@ -96,9 +96,9 @@ static void test_narrow_hop(void **state)
 
 		k->to_send = 500000;
 		assert_true(b_transfer(k, 10 * S));
-		assert_int_equal(b_gw(k)->tcp.mss, slot == 3 ? 1340 : 1360);
+		assert_int_equal(b_tcp(k)->mss, slot == 3 ? 1340 : 1360);
 		assert_int_equal(B.w->stats.icmp[TCP_I_TAKEN] - taken, 1);
-		assert_int_equal(b_gw(k)->tcp.stats.rto_count, 0);
+		assert_int_equal(b_tcp(k)->stats.rto_count, 0);
 		assert_int_equal(B.n_native, 0);
 	}
 }
@@ -111,9 +111,9 @@ static void test_black_hole(void **state)
 		silent = true;
 		k->to_send = 1500000;
 		assert_true(b_transfer(k, 60 * S));
-		assert_int_equal(b_gw(k)->tcp.stats.black_holes, 1);
-		assert_true(b_gw(k)->tcp.stats.mtu_rises > 0); /* up again, close to the hop's */
-		assert_in_range(b_gw(k)->tcp.mss, 1300, slot == 3 ? 1340 : 1360);
+		assert_int_equal(b_tcp(k)->stats.black_holes, 1);
+		assert_true(b_tcp(k)->stats.mtu_rises > 0); /* up again, close to the hop's */
+		assert_in_range(b_tcp(k)->mss, 1300, slot == 3 ? 1340 : 1360);
 	}
 }
 
@@ -140,7 +140,7 @@ static void test_lies(void **state)
 	B.to_gw[B.n_to_gw++] = m;
 	b_step(1000);
 	assert_int_equal(B.w->stats.icmp[TCP_I_SEQUENCE], 1);
-	assert_int_equal(b_gw(k)->tcp.mss, 1460);
+	assert_int_equal(b_tcp(k)->mss, 1460);
 	rte_pktmbuf_free(quoted);
 	/* A quote of data in flight, for a size that has been acknowledged: only a timeout proves
 	 * it. */
@@ -150,7 +150,7 @@ static void test_lies(void **state)
 	for (int i = 0; i < 100 && B.w->stats.icmp_errors == 1; i++)
 		b_step(100);
 	assert_int_equal(B.w->stats.icmp[TCP_I_PENDING], 1);
-	assert_int_equal(b_gw(k)->tcp.mss, 1460);
+	assert_int_equal(b_tcp(k)->mss, 1460);
 	mtu = 9000; /* what it quoted was lost, but the next copy arrives */
 	assert_true(b_transfer(k, 10 * S));
 	B.hop = NULL;
@@ -189,8 +189,8 @@ static void test_other_worker(void **state)
 	}
 	assert_true(elsewhere);
 	assert_int_equal(k->got, k->to_send);
-	assert_int_equal(b_gw(k)->tcp.mss, 1340);
-	assert_int_equal(b_gw(k)->tcp.stats.rto_count, 0);
+	assert_int_equal(b_tcp(k)->mss, 1340);
+	assert_int_equal(b_tcp(k)->stats.rto_count, 0);
 	assert_int_equal(B.n_native, before);
 	B.gw->n_worker = 1;
 	B.gw->worker[1] = NULL;

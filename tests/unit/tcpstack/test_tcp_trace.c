@@ -175,7 +175,7 @@ static void test_pool(void **state)
 	t[3].cfg.boxes = &p.p;
 	t[3].now = t[1].now;
 	tt_start(&t[3]);
-	assert_int_equal(t[0].c.box, 0);
+	assert_int_equal(tcp_box_count(&t[0].c), 0);
 	assert_int_equal(p.p.taken, 1);
 	assert_string_equal(line(&t[3]), "start");
 	assert_string_equal(line(&t[1]), "start in");

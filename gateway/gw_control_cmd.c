@@ -218,11 +218,14 @@ static json_t *memory(struct gw *gw, const json_t *req)
 			list,
 			json_pack(
 				"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-				"s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+				"s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 				"worker", (json_int_t)i, "mbufs", (json_int_t)c.mbufs, "mbufs_used",
 				(json_int_t)c.mbufs_used, "mbufs_posted", (json_int_t)c.posted,
 				"connections", (json_int_t)c.accel.conns, "connection_bytes",
-				(json_int_t)c.accel.conn_bytes, "chunks",
+				(json_int_t)c.accel.conn_bytes, "at_work",
+				(json_int_t)c.accel.live_used, "at_work_max",
+				(json_int_t)c.accel.live, "at_work_bytes",
+				(json_int_t)c.accel.live_bytes, "chunks",
 				(json_int_t)c.accel.chunks, "chunks_used",
 				(json_int_t)c.accel.chunks_used, "frames_held",
 				(json_int_t)c.accel.held, "native_flows", (json_int_t)c.flows,

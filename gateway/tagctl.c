@@ -131,6 +131,7 @@ static const struct tab_col memory_cols[] = {
 	{"HELD", "frames_held", TAB_NUMBER},
 	{"FLOWS", "native_flows", TAB_NUMBER},
 	{"QPS", "queue_pairs", TAB_NUMBER},
+	{"AT-WORK", "at_work", TAB_NUMBER},
 	{"BOXES", "boxes", TAB_NUMBER},
 	{"BOXES-USED", "boxes_used", TAB_NUMBER},
 	{"RECORDS", "tx_records", TAB_NUMBER},

@@ -325,6 +325,7 @@ static void dispatch(struct sim *s, const struct sim_ev *ev)
 		return;
 	tcp_output(&e->c, s->now);
 	sim_rules_step(e);
+	sim_park(e);
 }
 
 static uint64_t timer_of(const struct sim *s, int i)
@@ -347,6 +348,7 @@ static void run_timer(struct sim *s, struct sim_end *e)
 	sim_rules_timer(e, timeouts);
 	tcp_output(&e->c, s->now);
 	sim_rules_step(e);
+	sim_park(e);
 }
 
 /* Runs the earliest event or timer. Returns false when there is none until `until`. */

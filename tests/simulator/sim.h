@@ -62,6 +62,7 @@ struct sim_opts {
 	uint32_t bytes[2];     /* each end's stream */
 	uint32_t fin;	       /* both ends close after their stream */
 	uint32_t records;      /* transmission records of both ends, 0: SIM_RECORDS */
+	uint32_t park;	       /* whenever a connection is at rest, it is parked and made again */
 	uint32_t ideal;	       /* end 1 is a receiver without limits (sim_ideal.c), sends nothing */
 	uint32_t moves;	       /* times a connection goes to another gateway */
 	uint32_t move_us;      /* within this time from the start */
@@ -134,6 +135,7 @@ struct sim {
 	unsigned int n, cap; /* used and allocated entries of heap[] */
 	uint32_t room;	     /* bytes of ready[], placed[] and mem[] */
 	uint32_t lost, sent; /* segments */
+	uint32_t parks;	     /* connections parked and made again */
 	uint32_t late;	     /* segments duplicated, reordered, damaged or marked */
 	bool trace;	     /* print every step */
 	bool aborted;	     /* an end gave up on purpose: the streams stay incomplete */

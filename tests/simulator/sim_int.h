@@ -81,4 +81,7 @@ void sim_damage(struct sim *s, struct tcp_seg *seg, bool any);
 void sim_move(struct sim_end *e);
 void sim_resume(struct sim_end *e);
 
+/** Parks e if it is at rest (and the options say so), and makes it again. */
+void sim_park(struct sim_end *e);
+
 #endif

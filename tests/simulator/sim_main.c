@@ -20,7 +20,7 @@
 /** Sums over all runs. */
 struct totals {
 	unsigned int runs, failed;
-	unsigned long long sent, lost, late, retx, timeouts, moves, bytes, virtual_us;
+	unsigned long long sent, lost, late, retx, timeouts, moves, parks, bytes, virtual_us;
 	unsigned int aborted, ideal, havoc, slow; /* runs of a kind */
 };
 
@@ -29,6 +29,7 @@ static void add(struct totals *t, const struct sim *s)
 	t->runs++;
 	t->sent += s->sent;
 	t->lost += s->lost;
+	t->parks += s->parks;
 	t->late += s->late;
 	t->virtual_us += s->now;
 	t->aborted += s->aborted;
@@ -102,11 +103,11 @@ static void summary(const struct totals *t, double seconds)
 {
 	printf("%u runs, %u failed, in %.1f s: %.0f virtual hours, %llu MB acknowledged, %llu segments, "
 	       "%llu lost, %llu duplicated, late, marked or damaged, %llu sent again, %llu timeouts, "
-	       "%llu moves between gateways; %u runs with READs slower than the round trip, %u with "
+	       "%llu moves between gateways, %llu rests; %u runs with READs slower than the round trip, %u with "
 	       "failing READs, %u with an ideal peer, %u with random damage\n",
 	       t->runs, t->failed, seconds, (double)t->virtual_us / SIM_HOUR, t->bytes >> 20,
-	       t->sent, t->lost, t->late, t->retx, t->timeouts, t->moves, t->slow, t->aborted,
-	       t->ideal, t->havoc);
+	       t->sent, t->lost, t->late, t->retx, t->timeouts, t->moves, t->parks, t->slow,
+	       t->aborted, t->ideal, t->havoc);
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sim_move.c - a connection leaves its gateway and is taken up by another one.
+ * sim_move.c - a connection leaves its gateway and is taken up by another one; a connection at rest
+ * loses its memory and gets other.
  *
  * Orderly: optionally quiesced for two round trips, then exported; the successor imports that
  * state. After a crash the successor knows only what the host holds: what was placed, what was
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "sim_int.h"
+#include "tcpstack/tcp_park.h"
 
 static bool movable(const struct sim_end *e)
 {
@@ -67,4 +69,18 @@ void sim_resume(struct sim_end *e)
 		tcp_shutdown(&e->c, s->now);
 	if (s->trace)
 		printf("%12.3f %d  is taken up\n", (double)s->now / 1000, e->id);
+}
+
+void sim_park(struct sim_end *e)
+{
+	struct sim *s = e->sim;
+	uint64_t due = tcp_deadline(&e->c);
+	struct tcp_parked p;
+
+	if (!s->o.park || tcp_park(&e->c, &p, s->now))
+		return;
+	memset(&e->c, 0xa5, sizeof(e->c));
+	tcp_unpark(&e->c, &p, &s->cfg, &sim_ops);
+	SIM_RULE(s, tcp_deadline(&e->c) == due && tcp_parked_deadline(&p) == due);
+	s->parks++;
 }

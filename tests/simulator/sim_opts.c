@@ -24,7 +24,7 @@ static const struct {
 	OPT(chunk),	 OPT(chunk_us),	  OPT(no_sack),	 OPT(no_ts),	   OPT(wscale),
 	OPT(mss),	 OPT(isn[0]),	  OPT(isn[1]),	 OPT(bytes[0]),	   OPT(bytes[1]),
 	OPT(fin),	 OPT(ideal),	  OPT(moves),	 OPT(move_us),	   OPT(move_down_us),
-	OPT(move_drain), OPT(move_crash), OPT(records),
+	OPT(move_drain), OPT(move_crash), OPT(records),	 OPT(park),
 };
 
 #define N_OPTS (sizeof(opts) / sizeof(opts[0]))
@@ -166,4 +166,5 @@ void sim_random(struct sim_opts *o, uint64_t seed)
 	}
 	if (!sim_rand(&g, 4))
 		o->records = 8 + sim_rand(&g, 200);
+	o->park = sim_rand(&g, 2);
 }

@@ -121,6 +121,50 @@ static void test_work_requests(void **state)
 	al->places -= kept;
 }
 
+static void steps(int n, uint64_t us)
+{
+	while (n--)
+		b_step(us);
+}
+
+/* Connections that may be at work at the same time: fewer than there are. */
+static void test_at_work(void **state)
+{
+	struct gw_accel *a = B.w->accel;
+	struct b_conn *k[N];
+
+	for (uint16_t i = 0; i < N; i++) {
+		k[i] = b_conn_new(i);
+		b_take(k[i]);
+	}
+	steps(500, 1000); /* everybody rests */
+	assert_int_equal(a->live_used, 0);
+	assert_int_equal(a->n_conns, N);
+	a->n_live = a->live_fresh = 2;
+	SLIST_INIT(&a->live_free);
+	SLIST_INSERT_HEAD(&a->live_free, &a->live[0], free);
+	SLIST_INSERT_HEAD(&a->live_free, &a->live[1], free);
+	for (int round = 0; round < 3; round++) {
+		for (uint16_t i = 0; i < N; i++) {
+			k[i]->to_send += 20000 + b_rand(100000);
+			b_client_send(k[i], 20000 + b_rand(100000));
+		}
+		for (uint16_t i = 0; i < N; i++) {
+			assert_true(b_transfer(k[i], 300 * S));
+			assert_true(a->live_used <= 2);
+		}
+	}
+	assert_true(B.w->stats.conn_wakes_refused > 0);
+	assert_true(B.w->stats.drop[GW_DROP_NO_LIVE] > 0);
+	steps(500, 1000);
+	assert_int_equal(a->live_used, 0);
+	for (uint16_t i = 0; i < N; i++) /* at rest it is shown, handed back and ended as at work */
+		assert_int_equal(gw_accel_handback(B.w, k[i]->token, IB_R_COMMAND), 0);
+	steps(500, 1000);
+	for (uint16_t i = 0; i < N; i++)
+		assert_int_equal(b_gw(k[i])->state, GW_C_BACK);
+}
+
 static void test_all_with_loss(void **state)
 {
 	keep_chunks(3);
@@ -137,6 +181,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_lines, b_open, give_back),
 		cmocka_unit_test_setup_teardown(test_mbufs, b_open, give_back),
 		cmocka_unit_test_setup_teardown(test_work_requests, b_open, give_back),
+		cmocka_unit_test_setup_teardown(test_at_work, b_open, give_back),
 		cmocka_unit_test_setup_teardown(test_all_with_loss, b_open, give_back),
 	};
 

@@ -122,6 +122,8 @@ void gw_events_drain(struct gw *gw)
 	for (uint32_t i = 0; i < gw->n_worker; i++) {
 		struct gw_worker *w = gw->worker[i];
 
+		if (!w || !w->events) /* its start failed before it had a ring */
+			continue;
 		while (rte_ring_dequeue_elem(w->events, &m, sizeof(m)) == 0) {
 			if (m.suppressed)
 				gw_log(GW_LOG_WARNING, "%s: %s (%u more since the last report)",

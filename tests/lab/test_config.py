@@ -115,3 +115,15 @@ def test_example_configuration_is_good(program):
     result = subprocess.run([PROGRAMS[program][0], "-t", "-c", TOP / f"conf/{program}.conf"],
                             capture_output=True, text=True, timeout=20)
     assert result.returncode == 0, result.stderr
+
+
+def test_too_little_memory(tmp_path):
+    """A worker that gets no frame buffers: the daemon says what to change, and ends in order."""
+    conf = tmp_path / "tagd.conf"
+    conf.write_text(f"""[gateway]\nname = g\ncontrol = {tmp_path}/control.sock\nmbufs = 65536\nmemory = 64
+[fabric]\ndevice = soft0\nlisten = {tmp_path}/listen.sock
+[port "lan0"]\ndevice = net_null0\naddress = 10.77.0.1/24\n""")
+    result = subprocess.run([BUILD / "gateway/tagd", "-c", conf], text=True, capture_output=True,
+                            timeout=60, env=dict(os.environ, SOFTHCA_DIR=str(tmp_path / "fabric")))
+    assert result.returncode == 1, result.stderr
+    assert "lower [gateway] mbufs, raise memory" in result.stderr

@@ -2,12 +2,12 @@
 # main.sh - in the guest: the main job on kernel RDMA devices. curl on Ethernet downloads from and
 # uploads to nginx under tagrun on the fabric; all accelerated, with equal SHA-256.
 #
-#   main.sh TOP BUILD MTU GID LOSS MEGABYTES
+#   main.sh TOP BUILD MTU GID LOSS MEGABYTES HUGE-PAGES
 #
 # The same natively, from an nginx without tagrun. Prints what was measured as "name value" lines; the
 # caller judges. Exit status 0: it ran.
 set -euo pipefail
-TOP=$1 BUILD=$2 VM_MTU=$3 VM_GID=$4 LOSS=$5 SIZE=$(($6 << 20))
+TOP=$1 BUILD=$2 VM_MTU=$3 VM_GID=$4 LOSS=$5 SIZE=$(($6 << 20)) HUGE=$7
 . "$TOP/tests/vm/guest/lab.sh"
 
 D=/run/main
@@ -85,7 +85,12 @@ both() {
 	rm $D/down $D/up/file
 }
 
+# huge_pages FIELD: how many there are (Total) or are left (Free).
+huge_pages() { awk -v name="HugePages_$1:" '$1 == name { print $2 }' /proc/meminfo; }
+
+echo "$HUGE" >/proc/sys/vm/nr_hugepages
 lab_up 1 || fail "the lab does not come up"
+echo "huge_pages_used $(($(huge_pages Total) - $(huge_pages Free)))"
 fabric_loss tag-gw tag-server1 "$LOSS"
 echo "path_mtu $(at gw ibv_devinfo -d rxe_a | awk '/active_mtu/ { print $2 }')"
 start_nginx 80 tagrun
@@ -116,8 +121,11 @@ at gw timeout 10 tagctl --json drops | jq -r '.drops | to_entries[] | "drop \(.k
 echo "tcp_retransmits $(stat tcp_retransmits)"
 tail -n 20 $LAB/*.log | sed 's/^/log /'
 # a daemon that may not lock memory says so, and what to do
-if [ "$LOSS" = 0 ]; then
+if [ "$LOSS" = 0 ] && [ "$HUGE" = 0 ]; then
 	lab_stop tagd
+	status=0
 	at gw prlimit --memlock=65536 setpriv --bounding-set=-ipc_lock --inh-caps=-ipc_lock \
-		timeout 60 tagd -c $LAB/tagd.conf 2>&1 | sed 's/^/memlock /' || true
+		timeout 60 tagd -c $LAB/tagd.conf >$D/memlock 2>&1 || status=$?
+	sed 's/^/memlock /' $D/memlock
+	echo "memlock status $status"
 fi

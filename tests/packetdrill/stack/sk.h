@@ -158,6 +158,7 @@ struct sk_stack {
 	uint8_t ecn;		       /* enum sk_ecn */
 	uint8_t cookies;	       /* enum tcp_cookie_policy */
 	bool notso;		       /* runs are cut into segments */
+	bool psh;		       /* runs of more than one segment carry PSH */
 	bool noquick;		       /* the first ACKs are delayed like all others */
 	uint32_t rcvbuf;	       /* ring of new sockets, bytes */
 	struct sk_setup set;	       /* copied to new sockets */

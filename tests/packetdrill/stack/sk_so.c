@@ -3,12 +3,12 @@
  * sk_so.c - the stack as packetdrill loads it (sk_abi.h).
  *
  * Flags, separated by commas: mtu=N of the device, what makes the MSS 1460 unless said; notso,
- * packets are no larger than the path takes; rcvbuf=N of new sockets; noquick, the first ACKs of a
- * connection are delayed, too; iss=N, first sequence number of the first connection
- * that a kernel opens; takeover, every listener has it (TAGD_TAKEOVER); wscale=N, shift of our
- * windows, 7; nosack, nots and nowscale, options that are not offered; ecn=0, 1 and 2, never,
- * always, and when the client asks; cookies=0, 1 and 2, never, when the backlog is full, and
- * always.
+ * packets are no larger than the path takes; psh, PSH on every run of more than one segment, as on
+ * Linux; rcvbuf=N of new sockets; noquick, the first ACKs of a connection are delayed, too; iss=N,
+ * first sequence number of the first connection that a kernel opens; takeover, every listener has
+ * it (TAGD_TAKEOVER); wscale=N, shift of our windows, 7; nosack, nots and nowscale, options that
+ * are not offered; ecn=0, 1 and 2, never, always, and when the client asks; cookies=0, 1 and 2,
+ * never, when the backlog is full, and always.
  *
  * packetdrill asks the C library, not the stack, for TCP_INFO. Loaded by LD_PRELOAD as well, the
  * getsockopt() of this file answers for the descriptors of the stack. Otherwise those of
@@ -347,6 +347,8 @@ static void set_flag(struct sk_stack *st, const char *name, const char *value)
 		st->iss = v;
 	else if (!strcmp(name, "takeover"))
 		st->set.takeover = v;
+	else if (!strcmp(name, "psh"))
+		st->psh = v;
 	else if (!strcmp(name, "noquick"))
 		st->noquick = v;
 	else if (!strcmp(name, "rcvbuf"))

@@ -115,7 +115,10 @@ static void start_end(struct sim *s, int i)
 	if (tcp_import(&e->c, &s->cfg, &sim_ops, &st, s->now))
 		abort();
 	e->ideal.t_ack = TCP_NEVER;
-	sim_push(s, &(struct sim_ev){.at = s->now, .kind = SIM_PRODUCE, .end = i});
+	if (s->o.open)
+		sim_open_start(e);
+	else
+		sim_push(s, &(struct sim_ev){.at = s->now, .kind = SIM_PRODUCE, .end = i});
 	for (uint32_t k = 0; k < s->o.moves && !(s->o.ideal && i); k++)
 		sim_push(s, &(struct sim_ev){.at = s->now + sim_rand(s, s->o.move_us),
 					     .kind = SIM_MOVE,
@@ -162,15 +165,20 @@ static void trace_in(const struct sim_end *e, const struct tcp_seg *seg, const s
 
 static void ev_seg(struct sim *s, struct sim_end *e, const struct sim_ev *ev)
 {
-	uint32_t edge = ev->seg.ack + ((uint32_t)ev->seg.wnd << s->o.wscale);
+	uint32_t shift = ev->seg.flags & TCP_SYN ? 0 : s->o.wscale;
+	uint32_t edge = ev->seg.ack + ((uint32_t)ev->seg.wnd << shift);
 	struct sim_ev p = {.kind = SIM_PLACED, .end = e->id, .gen = e->gen};
 	struct tcp_rx rx;
 
-	if (tcp_lt(e->edge_max, edge) && ev->seg.ack - e->c.snd_una < 1u << 29)
+	if (ev->seg.flags & TCP_ACK && tcp_lt(e->edge_max, edge) &&
+	    ev->seg.ack - e->c.snd_una < 1u << 29)
 		e->edge_max = edge;
 	if (e->c.state == TCP_S_CLOSED && s->aborted)
 		answer_closed(e, &ev->seg);
-	tcp_input(&e->c, &ev->seg, s->now, &rx);
+	if (e->listening)
+		sim_open_listen(e, &ev->seg, &rx);
+	else
+		tcp_input(&e->c, &ev->seg, s->now, &rx);
 	if (s->trace)
 		trace_in(e, &ev->seg, &rx);
 	if (!s->o.havoc && !s->aborted)

@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "tcpstack/tcp.h"
+#include "tcpstack/tcp_open.h"
 
 #define SIM_RECORDS    8192	  /* transmission records of a run, if sim_opts does not say */
 #define SIM_STREAM_MAX (8u << 20) /* bytes one end may send */
@@ -69,6 +69,16 @@ struct sim_opts {
 	uint32_t move_down_us; /* nobody carries it meanwhile */
 	uint32_t move_drain;   /* it is quiesced two round trips before */
 	uint32_t move_crash;   /* the successor knows only what the host knows */
+	uint32_t open;	       /* enum sim_open: who opens the connection */
+};
+
+/** How a connection begins (sim_open.c). */
+enum sim_open {
+	SIM_OPEN_IMPORT, /* both ends import it when it is established */
+	SIM_OPEN_LISTEN, /* end 0 connects, end 1 listens */
+	SIM_OPEN_COOKIE, /* the same, answered by a cookie */
+	SIM_OPEN_BOTH,	 /* both connect */
+	SIM_OPEN_COUNT
 };
 
 /** A receiver as a full-size operating system has it: any number of holes. */
@@ -115,6 +125,7 @@ struct sim_end {
 	struct sim_ideal ideal;	   /* see sim_opts.ideal */
 	struct tcp_state_io io;	   /* while it is between gateways */
 	bool down;		   /* between gateways */
+	bool listening;		   /* in LISTEN: c is no connection yet */
 	bool draining;		   /* quiesced before a move */
 	bool read_failed;	   /* a READ failed for good */
 };
@@ -125,6 +136,8 @@ struct sim_ev;
 struct sim {
 	struct sim_opts o;
 	struct tcp_cfg cfg;
+	struct tcp_keys keys;		   /* of openings */
+	struct tcp_listener listener;	   /* of end 1 */
 	struct tcp_pool pool;		   /* of rec[] */
 	struct tcp_txrec rec[SIM_RECORDS]; /* transmission records of both ends */
 	struct sim_end e[2];

@@ -59,6 +59,18 @@ void sim_ideal_input(struct sim_end *e, const struct tcp_seg *seg, uint32_t off)
 /** The delayed ACK of the ideal receiver is due. */
 void sim_ideal_timer(struct sim_end *e);
 
+/** End e begins to open, with o.open. */
+void sim_open_start(struct sim_end *e);
+
+/** The core of e says ESTABLISHED. */
+void sim_open_done(struct sim_end *e);
+
+/** A segment arrives at e, which listens; *rx as of tcp_input(). */
+void sim_open_listen(struct sim_end *e, const struct tcp_seg *seg, struct tcp_rx *rx);
+
+/** Puts what e sends while it opens on its link. */
+void sim_open_send(struct sim_end *e, const struct tcp_emit *em);
+
 /** What the core asks of its shell. */
 extern const struct tcp_ops sim_ops;
 

@@ -21,7 +21,7 @@
 struct totals {
 	unsigned int runs, failed;
 	unsigned long long sent, lost, late, retx, timeouts, moves, parks, bytes, virtual_us;
-	unsigned int aborted, ideal, havoc, slow; /* runs of a kind */
+	unsigned int aborted, ideal, havoc, slow, open[SIM_OPEN_COUNT]; /* runs of a kind */
 };
 
 static void add(struct totals *t, const struct sim *s)
@@ -35,6 +35,7 @@ static void add(struct totals *t, const struct sim *s)
 	t->aborted += s->aborted;
 	t->ideal += s->o.ideal;
 	t->havoc += s->o.havoc > 0;
+	t->open[s->o.open]++;
 	t->slow += s->o.read_us > 2 * s->o.delay_us;
 	for (int i = 0; i < 2; i++) {
 		t->bytes += s->e[i].acked;
@@ -104,10 +105,12 @@ static void summary(const struct totals *t, double seconds)
 	printf("%u runs, %u failed, in %.1f s: %.0f virtual hours, %llu MB acknowledged, %llu segments, "
 	       "%llu lost, %llu duplicated, late, marked or damaged, %llu sent again, %llu timeouts, "
 	       "%llu moves between gateways, %llu rests; %u runs with READs slower than the round trip, %u with "
-	       "failing READs, %u with an ideal peer, %u with random damage\n",
+	       "failing READs, %u with an ideal peer, %u with random damage; opened by the cores: %u, by cookies %u, "
+	       "by both at once %u\n",
 	       t->runs, t->failed, seconds, (double)t->virtual_us / SIM_HOUR, t->bytes >> 20,
 	       t->sent, t->lost, t->late, t->retx, t->timeouts, t->moves, t->parks, t->slow,
-	       t->aborted, t->ideal, t->havoc);
+	       t->aborted, t->ideal, t->havoc, t->open[SIM_OPEN_LISTEN], t->open[SIM_OPEN_COOKIE],
+	       t->open[SIM_OPEN_BOTH]);
 }
 
 int main(int argc, char **argv)

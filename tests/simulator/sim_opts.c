@@ -24,7 +24,7 @@ static const struct {
 	OPT(chunk),	 OPT(chunk_us),	  OPT(no_sack),	 OPT(no_ts),	   OPT(wscale),
 	OPT(mss),	 OPT(isn[0]),	  OPT(isn[1]),	 OPT(bytes[0]),	   OPT(bytes[1]),
 	OPT(fin),	 OPT(ideal),	  OPT(moves),	 OPT(move_us),	   OPT(move_down_us),
-	OPT(move_drain), OPT(move_crash), OPT(records),	 OPT(park),
+	OPT(move_drain), OPT(move_crash), OPT(records),	 OPT(park),	   OPT(open),
 };
 
 #define N_OPTS (sizeof(opts) / sizeof(opts[0]))
@@ -139,6 +139,17 @@ static void random_moves(struct sim *g, struct sim_opts *o)
 	o->move_crash = !sim_rand(g, 3);
 }
 
+/* Damage would be as good as a new opening or a RST. A cookie keeps options by timestamps only. */
+static void random_open(struct sim *g, struct sim_opts *o)
+{
+	o->open = 1 + sim_rand(g, SIM_OPEN_COUNT - 1);
+	o->damage = o->havoc = 0;
+	if (o->open == SIM_OPEN_COOKIE && o->no_ts) {
+		o->no_sack = 1;
+		o->wscale = 0;
+	}
+}
+
 void sim_random(struct sim_opts *o, uint64_t seed)
 {
 	struct sim g = {.rng = seed * 0x9e3779b97f4a7c15ull + 0x1234567};
@@ -167,4 +178,6 @@ void sim_random(struct sim_opts *o, uint64_t seed)
 	if (!sim_rand(&g, 4))
 		o->records = 8 + sim_rand(&g, 200);
 	o->park = sim_rand(&g, 2);
+	if (!o->ideal && !sim_rand(&g, 3))
+		random_open(&g, o);
 }

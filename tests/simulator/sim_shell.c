@@ -87,6 +87,10 @@ static int op_emit(struct tcp_conn *c, const struct tcp_emit *em)
 		memset(e->ready + first, 0, em->len);
 		return ENODATA;
 	}
+	if (em->flags & TCP_SYN || c->state == TCP_S_SYN_SENT || c->state == TCP_S_SYN_RCVD) {
+		sim_open_send(e, em);
+		return 0;
+	}
 	SIM_RULE(s, em->optlen % 4 == 0 && test_opt_parse(em->opt, em->optlen, &seg));
 	if (s->trace)
 		trace_emit(e, em, &seg);
@@ -132,6 +136,8 @@ static void op_event(struct tcp_conn *c, enum tcp_event ev)
 	struct sim_end *e = end_of(c);
 
 	e->events[ev]++;
+	if (ev == TCP_E_ESTABLISHED)
+		sim_open_done(e);
 	if (e->sim->trace)
 		printf("%12.3f %d  event %s\n", (double)e->sim->now / 1000, e->id,
 		       tcp_event_name(ev));

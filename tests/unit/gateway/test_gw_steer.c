@@ -40,6 +40,7 @@ static int setup(void **state)
 	gb.cfg->flows = 4000;
 	gw0->now_us += 10000000; /* nothing was answered for a while */
 	strcpy(gb.cfg->policy_key, "k");
+	gb.host[1].mtu = 1500;
 	for (int i = 0; i < 2; i++) {
 		struct gw_server_cfg *s = &gb.cfg->server[i];
 

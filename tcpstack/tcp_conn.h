@@ -314,6 +314,7 @@ struct tcp_conn {
 	bool pm_proven : 1;    /* and acknowledged */
 	bool pm_out : 1;       /* a probe is out */
 	bool pm_bad : 1;       /* and an ICMP error says that it did not fit */
+	bool pm_hole : 1;      /* the size fell because of timeouts, not of an ICMP error */
 	bool ptb_pending : 1;  /* an ICMP error waits for a timeout */
 	bool is_v6 : 1;	       /* over IPv6 */
 	bool df_off : 1;       /* IPv4: sent without DF */

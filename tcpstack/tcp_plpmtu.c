@@ -9,6 +9,10 @@
  * size tried is the largest, since most often nothing but a link that was down
  * was mistaken for a black hole; then the distance is halved.
  *
+ * On a path that loses much, timeouts look like a black hole while the window
+ * is too small for segments behind a probe: after a black hole a probe may
+ * leave alone, and costs a timeout if it is lost.
+ *
  * A search begins when a black hole was left, and ten minutes after the last
  * one ended, since paths change (PMTU_RAISE_TIMER; RFC 8201 section 4).
  */
@@ -102,7 +106,7 @@ bool tcp_plpmtu_lost(struct tcp_conn *c, bool timeout, uint64_t now)
 /* True when a probe of `size` payload bytes may leave now. */
 static bool may_probe(const struct tcp_conn *c, uint32_t size)
 {
-	uint32_t need = size + BEHIND * tcp_eff_mss(c);
+	uint32_t need = size + (c->pm_hole ? 0 : BEHIND * tcp_eff_mss(c));
 
 	return c->sack_ok && c->recovery == TCP_R_OPEN && !c->fin_sent && !c->quiesced &&
 	       c->snd_avail - c->snd_nxt >= need && tcp_window_usable(c) >= need &&

@@ -20,9 +20,9 @@
 #define FLOOR_4	     576u  /* no smaller MTU is followed, RFC 1122 section 3.3.3 */
 #define BASE_4	     1200u /* fits nearly everywhere, BASE_PLPMTU of RFC 8899 section 5.1.2 */
 #define FLOOR_6	     1280u /* RFC 8201 section 4 */
-#define TRIES	     2	   /* timeouts in a row that make a black hole of a new size */
-#define TRIES_PROVEN 3	   /* the same of one that was acknowledged before */
-#define TRIES_SMALL  5	   /* the same of one that nearly every path takes */
+#define TRIES	     3	   /* timeouts in a row that make a black hole of a new size */
+#define TRIES_PROVEN 4	   /* the same of one that was acknowledged before */
+#define TRIES_SMALL  6	   /* the same of one that nearly every path takes */
 
 uint32_t tcp_pmtu_hdr(const struct tcp_conn *c)
 {
@@ -79,6 +79,7 @@ bool tcp_pmtu_lower(struct tcp_conn *c, uint32_t mss, uint64_t now)
 	c->df_off |= fragment;
 	tcp_pmtu_set(c, size);
 	tcp_plpmtu_rest(c, now);
+	c->pm_hole = false;
 	c->stats.mtu_falls++;
 	tcp_recovery_resize(c, now);
 	return true;
@@ -117,9 +118,10 @@ void tcp_pmtu_rto(struct tcp_conn *c, uint64_t now)
 	}
 	if (++c->pm_rtos < tries(c) || tcp_flight(c) < tcp_eff_mss(c) || c->mss <= floor_mss(c))
 		return;
-	size = c->mss > base_mss(c) ? base_mss(c) : tcp_max(c->mss / 2, floor_mss(c));
+	size = c->mss > base_mss(c) ? base_mss(c) : floor_mss(c);
 	tcp_pmtu_set(c, size);
 	c->cwnd = c->mss;
 	tcp_plpmtu_search(c);
+	c->pm_hole = true;
 	c->stats.black_holes++;
 }

@@ -85,3 +85,71 @@ def test_tests_named_in_the_documents_exist():
             if name not in known:
                 missing.append(f"{path.name}: {name}")
     assert not missing
+
+
+COMPLIANCE = TOP / "docs/COMPLIANCE.md"
+STATUS = {"met", "partly", "deviates", "kernel", "none"}
+
+
+def compliance_rows():
+    """(section, cells) of every row of a table that has a status."""
+    section, columns = "", []
+    for line in COMPLIANCE.read_text().splitlines():
+        if line.startswith("#"):
+            section = line.lstrip("# ")
+        cells = [c.strip() for c in line.strip("|").split("|")] if line.startswith("|") else []
+        if "status" in cells:
+            columns = cells
+        elif cells and columns and not set(line) <= set("|- "):
+            yield section, dict(zip(columns, cells))
+        elif not cells:
+            columns = []
+
+
+def named_tests(text):
+    """(file, function) pairs and script names that a text refers to."""
+    pairs = []
+    for file, names in re.findall(r"\b(test_\w+): (\w+(?:, (?!\w+\.pkt|\w+-)\w+)*)", text):
+        pairs += [(file, name) for name in names.split(", ")]
+    return pairs, re.findall(r"[\w-]+\.pkt", text)
+
+
+def test_compliance_names_tests_that_exist():
+    functions = {}
+    for path in (TOP / "tests").rglob("test_*.*"):
+        if path.suffix in (".c", ".py"):
+            found = re.findall(r"^(?:static void|def) (\w+)\(", path.read_text(), re.M)
+            functions.setdefault(path.stem, set()).update(found)
+    scripts = {p.name for p in (TOP / "tests/packetdrill/scripts").rglob("*.pkt")}
+    pairs, named = named_tests(COMPLIANCE.read_text())
+    missing = [f"{f}: {n}" for f, n in pairs if n not in functions.get(f, ())]
+    missing += sorted(set(named) - {"NAME.pkt"} - scripts)
+    assert len(pairs) > 100 and len(named) > 80  # the text was understood
+    assert not missing
+
+
+def test_compliance_proves_what_it_says_is_met():
+    wrong = []
+    for section, row in compliance_rows():
+        evidence = row["test or reason"]
+        pairs, scripts = named_tests(evidence)
+        proof = pairs or scripts or re.search(r"\b(matrix|simulator)\b", evidence)
+        first = next(iter(row.values()))
+        if row["status"] not in STATUS or (row["status"] == "met" and not proof):
+            wrong.append(f"{section}: {first}")
+        if row["status"] == "deviates" and not evidence:
+            wrong.append(f"{section}: {first}: no reason")
+    assert not wrong
+
+
+def test_compliance_is_complete():
+    """Every number of RFC 9293 appendix B has its row, once."""
+    want = {f"{kind}-{n}" for kind, last in (("MUST", 69), ("SHLD", 31), ("MAY", 18), ("REC", 1))
+            for n in range(1, last + 1)}
+    seen = []
+    for _, row in compliance_rows():
+        for kind, numbers in re.findall(r"(MUST|SHLD|MAY|REC)-(\d+(?:, \d+)*)", row.get("number", "")):
+            seen += [f"{kind}-{n}" for n in numbers.split(", ")]
+    assert not want - set(seen), "missing"
+    assert not set(seen) - want, "unknown"
+    assert len(seen) == len(set(seen)), "twice: " + str({s for s in seen if seen.count(s) > 1})

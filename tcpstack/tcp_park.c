@@ -39,7 +39,7 @@
 	_(tlp_out) _(tlp_retx) _(cwnd_limited) _(retx_wait)                  \
 	_(rack_valid) _(reo_wait) _(dsack_round_valid)                       \
 	_(undo_ok) _(undo_retx) _(undo_judged) _(hs_end_valid) _(epoch_valid)                            \
-	_(pm_bad) _(ecn_ask) _(syn_sent) _(syn_lost)
+	_(pm_bad) _(ecn_ask) _(syn_sent)
 
 /* clang-format on */
 

@@ -72,7 +72,8 @@
 	_(fin_wanted) _(fin_sent) _(fin_rcvd) _(fin_known) _(fin_placed)                     \
 	_(quiesced) _(drained) _(failed) _(zero_out) _(nagle) _(cork) _(keepalive) _(urg_in) \
 	_(reordering)                                                                        \
-	_(pm_sent) _(pm_proven) _(pm_hole) _(is_v6) _(df_off)
+	_(pm_sent) _(pm_proven) _(pm_hole) _(is_v6) _(df_off)                                \
+	_(syn_lost)		/* of use until the round-trip time is measured */
 
 /* clang-format on */
 

@@ -227,6 +227,7 @@ void pd_assert(struct pd_run *r, const char *file, unsigned int line, const char
 /* pd_info.c: false when there is no such field. */
 bool pd_info(const struct tcp_info *i, const char *name, int64_t *v);
 /* pd_run.c */
-void pd_run(const struct pd_script *t, enum pd_version version, const char *so_filename);
+void pd_run(const struct pd_script *t, enum pd_version version, const char *so_filename,
+	    const char *so_flags);
 
 #endif

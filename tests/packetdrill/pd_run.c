@@ -85,13 +85,16 @@ static void load(struct pd_run *r, const char *so_filename, const char *flags)
 	init(flags, &r->so);
 }
 
-void pd_run(const struct pd_script *t, enum pd_version version, const char *so_filename)
+void pd_run(const struct pd_script *t, enum pd_version version, const char *so_filename,
+	    const char *so_flags)
 {
 	static struct pd_run r;
+	char flags[160];
 
 	r = (struct pd_run){.t = t, .version = version, .code_fd = -1};
 	memset(r.fd, 0xff, sizeof(r.fd));
-	load(&r, so_filename, t->so_flags);
+	snprintf(flags, sizeof(flags), "%s,%s", so_flags, t->so_flags);
+	load(&r, so_filename, flags);
 	r.extra->limit(r.so.ud, 1);
 	r.t0 = pd_now(&r);
 	for (unsigned int i = 0; i < t->n; i++)

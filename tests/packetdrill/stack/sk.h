@@ -36,6 +36,7 @@
 #include "tcpstack/seqmap.h"
 #include "tcpstack/tcp.h"
 #include "tcpstack/tcp_open.h"
+#include "tcpstack/tcp_park.h"
 
 #define SK_SOCKS    64		/* sockets of one stack */
 #define SK_REC	    1024	/* transmission records of one stack */
@@ -136,32 +137,34 @@ struct sk_wait {
 
 /** One stack: a host on virtual time. */
 struct sk_stack {
-	pthread_mutex_t lock;	       /* held by every call */
-	pthread_cond_t wake;	       /* a wait was released */
-	pthread_cond_t read;	       /* a released caller has read the clock */
-	LIST_HEAD(, sk_wait) waits;    /* blocked calls */
-	unsigned int held;	       /* released callers that have not read the clock */
-	unsigned int blocked;	       /* calls in sk_block() */
-	uint64_t now, start;	       /* virtual time and its begin, microseconds */
-	uint64_t limit;		       /* netdev_receive() goes up to there; 0: not said */
-	STAILQ_HEAD(, sk_pkt) out;     /* packets sent, oldest first */
-	uint32_t iss;		       /* first sequence number of the next connection */
-	uint16_t mtu;		       /* of the device, 0: what makes the MSS 1460 */
-	uint16_t next_port;	       /* ephemeral */
-	uint16_t ip_id;		       /* next IPv4 identification */
-	struct tcp_keys keys;	       /* secrets */
-	struct tcp_cfg cfg;	       /* tunables, copied to new sockets */
-	struct tcp_pool pool;	       /* of rec[] */
-	struct tcp_txrec rec[SK_REC];  /* transmission records of all sockets */
-	uint8_t opts;		       /* TCP_O_*, what openings bring */
-	uint8_t wscale;		       /* shift of our windows */
-	uint8_t ecn;		       /* enum sk_ecn */
-	uint8_t cookies;	       /* enum tcp_cookie_policy */
-	bool notso;		       /* runs are cut into segments */
-	bool psh;		       /* runs of more than one segment carry PSH */
-	bool noquick;		       /* the first ACKs are delayed like all others */
-	uint32_t rcvbuf;	       /* ring of new sockets, bytes */
-	struct sk_setup set;	       /* copied to new sockets */
+	pthread_mutex_t lock;	      /* held by every call */
+	pthread_cond_t wake;	      /* a wait was released */
+	pthread_cond_t read;	      /* a released caller has read the clock */
+	LIST_HEAD(, sk_wait) waits;   /* blocked calls */
+	unsigned int held;	      /* released callers that have not read the clock */
+	unsigned int blocked;	      /* calls in sk_block() */
+	uint64_t now, start;	      /* virtual time and its begin, microseconds */
+	uint64_t limit;		      /* netdev_receive() goes up to there; 0: not said */
+	STAILQ_HEAD(, sk_pkt) out;    /* packets sent, oldest first */
+	uint32_t iss;		      /* first sequence number of the next connection */
+	uint16_t mtu;		      /* of the device, 0: what makes the MSS 1460 */
+	uint16_t next_port;	      /* ephemeral */
+	uint16_t ip_id;		      /* next IPv4 identification */
+	struct tcp_keys keys;	      /* secrets */
+	struct tcp_cfg cfg;	      /* tunables, copied to new sockets */
+	struct tcp_pool pool;	      /* of rec[] */
+	struct tcp_txrec rec[SK_REC]; /* transmission records of all sockets */
+	uint8_t opts;		      /* TCP_O_*, what openings bring */
+	uint8_t wscale;		      /* shift of our windows */
+	uint8_t ecn;		      /* enum sk_ecn */
+	uint8_t cookies;	      /* enum tcp_cookie_policy */
+	bool notso;		      /* runs are cut into segments */
+	bool rest;	     /* connections at rest are parked and woken after each event */
+	unsigned int rests;  /* how often one was */
+	bool psh;	     /* runs of more than one segment carry PSH */
+	bool noquick;	     /* the first ACKs are delayed like all others */
+	uint32_t rcvbuf;     /* ring of new sockets, bytes */
+	struct sk_setup set; /* copied to new sockets */
 	struct sk_sock sock[SK_SOCKS]; /* all */
 };
 

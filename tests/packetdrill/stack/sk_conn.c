@@ -124,6 +124,18 @@ uint16_t sk_path_mss(const struct sk_stack *st, const struct net_flow *f)
 	return (uint16_t)(st->mtu ? st->mtu - (net_addr_is_v4(&f->local) ? 40 : 60) : MSS);
 }
 
+/* Parked, its memory spoilt, and woken again: nobody may notice (tcpstack/tcp_park.h). */
+static void rest(struct sk_sock *s)
+{
+	struct tcp_parked p;
+
+	if (!s->open || s->n_due || tcp_park(&s->c, &p, s->st->now))
+		return;
+	memset(&s->c, 0xa5, sizeof(s->c));
+	tcp_unpark(&s->c, &p, &s->cfg, &sk_ops);
+	s->st->rests++;
+}
+
 void sk_output(struct sk_sock *s)
 {
 	if (!s->live)
@@ -138,6 +150,8 @@ void sk_output(struct sk_sock *s)
 		tcp_sent(&s->c, s->runs[i].start, s->runs[i].end - s->runs[i].start, s->st->now);
 	s->n_runs = 0;
 	sk_map_ack(s);
+	if (s->st->rest)
+		rest(s);
 }
 
 void sk_place(struct sk_sock *s)

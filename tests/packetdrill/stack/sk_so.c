@@ -8,7 +8,8 @@
  * first sequence number of the first connection that a kernel opens; takeover, every listener has
  * it (TAGD_TAKEOVER); wscale=N, shift of our windows, 7; nosack, nots and nowscale, options that
  * are not offered; ecn=0, 1 and 2, never, always, and when the client asks; cookies=0, 1 and 2,
- * never, when the backlog is full, and always.
+ * never, when the backlog is full, and always; rest, connections at rest are parked and woken all
+ * the time.
  *
  * packetdrill asks the C library, not the stack, for TCP_INFO. Loaded by LD_PRELOAD as well, the
  * getsockopt() of this file answers for the descriptors of the stack. Otherwise those of
@@ -18,6 +19,7 @@
 #include <err.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,6 +61,8 @@ static void so_free(void *ud)
 		free(p);
 	}
 	preloaded = NULL;
+	if (st->rest && getenv("TAGD_SHOW_RESTS"))
+		fprintf(stderr, "parked %u times\n", st->rests);
 	free(st);
 }
 
@@ -347,6 +351,8 @@ static void set_flag(struct sk_stack *st, const char *name, const char *value)
 		st->iss = v;
 	else if (!strcmp(name, "takeover"))
 		st->set.takeover = v;
+	else if (!strcmp(name, "rest"))
+		st->rest = v;
 	else if (!strcmp(name, "psh"))
 		st->psh = v;
 	else if (!strcmp(name, "noquick"))

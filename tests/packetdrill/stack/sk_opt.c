@@ -37,6 +37,7 @@ static bool get_number(struct sk_sock *s, int level, int name, int *x)
 		{SOL_TCP, TCP_KEEPIDLE, (int)(s->cfg.keep_idle_ms / 1000)},
 		{SOL_TCP, TCP_KEEPINTVL, (int)(s->cfg.keep_intvl_ms / 1000)},
 		{SOL_TCP, TCP_KEEPCNT, s->cfg.keep_count},
+		{SOL_TAGD, TAGD_RESTS, (int)s->st->rests},
 		{SOL_SOCKET, SO_KEEPALIVE, s->set.keepalive},
 		{SOL_SOCKET, SO_ERROR, s->err},
 		{SOL_SOCKET, SO_RCVBUF, (int)s->ring},

@@ -19,7 +19,6 @@
 #include <err.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,8 +60,6 @@ static void so_free(void *ud)
 		free(p);
 	}
 	preloaded = NULL;
-	if (st->rest && getenv("TAGD_SHOW_RESTS"))
-		fprintf(stderr, "parked %u times\n", st->rests);
 	free(st);
 }
 

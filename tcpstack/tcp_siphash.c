@@ -14,8 +14,16 @@ static inline uint64_t rotl(uint64_t x, unsigned int n)
 	return x << n | x >> (64 - n);
 }
 
-/* n (at most 8) bytes, little endian. */
-static uint64_t load(const uint8_t *p, size_t n)
+/* Eight bytes, little endian; one instruction where the machine is. */
+static inline uint64_t load64(const uint8_t *p)
+{
+	return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
+	       (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 |
+	       (uint64_t)p[7] << 56;
+}
+
+/* The last n < 8 bytes. */
+static uint64_t load_rest(const uint8_t *p, size_t n)
 {
 	uint64_t v = 0;
 
@@ -24,7 +32,7 @@ static uint64_t load(const uint8_t *p, size_t n)
 	return v;
 }
 
-static void rounds(uint64_t v[4], unsigned int n)
+static inline void rounds(uint64_t v[4], unsigned int n)
 {
 	while (n--) {
 		v[0] += v[1];
@@ -40,7 +48,7 @@ static void rounds(uint64_t v[4], unsigned int n)
 	}
 }
 
-static void absorb(uint64_t v[4], uint64_t word)
+static inline void absorb(uint64_t v[4], uint64_t word)
 {
 	v[3] ^= word;
 	rounds(v, 2);
@@ -49,15 +57,15 @@ static void absorb(uint64_t v[4], uint64_t word)
 
 uint64_t tcp_siphash(const uint8_t key[TCP_KEY_LEN], const void *data, size_t len)
 {
-	uint64_t k0 = load(key, 8), k1 = load(key + 8, 8);
+	uint64_t k0 = load64(key), k1 = load64(key + 8);
 	uint64_t v[4] = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du,
 			 k0 ^ 0x6c7967656e657261u, k1 ^ 0x7465646279746573u};
 	const uint8_t *p = data;
 	size_t left = len;
 
 	for (; left >= 8; left -= 8, p += 8)
-		absorb(v, load(p, 8));
-	absorb(v, load(p, left) | (uint64_t)len << 56);
+		absorb(v, load64(p));
+	absorb(v, load_rest(p, left) | (uint64_t)len << 56);
 	v[2] ^= 0xff;
 	rounds(v, 4);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];

@@ -28,6 +28,8 @@ COSTS = {
     "run": "run of 44 segments emitted (for TSO)",
     "recv": "segment received and placed, every second acknowledged",
     "bulk": "64 KB sent: emitted as runs, 23 ACKs processed",
+    "syn": "SYN answered by a cookie",
+    "cookie": "the same, and the ACK of the cookie: ESTABLISHED",
 }
 
 

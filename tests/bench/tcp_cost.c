@@ -15,6 +15,8 @@
  *	emit	tcp_output() emits one segment, tcp_sent() tells it left
  *	run	the same with a run of 64 KB
  *	recv	a full segment arrives in order and is placed; every second is acknowledged
+ *	syn	a SYN arrives at a listener and is answered by a cookie
+ *	cookie	the same, and the ACK with the cookie arrives: the connection is established
  *	bulk	64 KB are produced, emitted as runs, and acknowledged segment pair by segment pair
  */
 #include <stdio.h>
@@ -23,7 +25,7 @@
 #include <time.h>
 
 #include "gateway/gw_conn.h"
-#include "tcpstack/tcp.h"
+#include "tcpstack/tcp_open.h"
 
 #define MSS	1460
 #define DATA	(MSS - 12) /* with timestamps */
@@ -48,6 +50,10 @@ struct cost {
 	struct tcp_range out; /* last run emitted */
 	unsigned int segs;    /* segments of payload emitted */
 	uint32_t tsval;	      /* the client's clock */
+	struct tcp_keys keys; /* of openings */
+	struct tcp_listener l;
+	struct tcp_listen_res res; /* of the last segment there */
+	struct net_flow f;	   /* another port each time */
 };
 
 static struct cost w;
@@ -74,6 +80,8 @@ static void on_acked(struct tcp_conn *c, uint32_t una)
 
 static void on_event(struct tcp_conn *c, enum tcp_event ev)
 {
+	if (ev == TCP_E_ESTABLISHED)
+		return;
 	fprintf(stderr, "unexpected event: %s\n", tcp_event_name(ev));
 	exit(1);
 }
@@ -283,6 +291,74 @@ static unsigned int one_bulk(void)
 	return 1;
 }
 
+static struct tcp_conn *on_take(struct tcp_listener *l, const struct net_flow *f)
+{
+	return &w.c;
+}
+
+static const struct tcp_listen_ops listen_ops = {on_take};
+
+/* The SYN of the next client, with every option. */
+static struct tcp_seg next_syn(void)
+{
+	w.l = (struct tcp_listener){
+		.cfg = &w.cfg,
+		.ops = &ops,
+		.lop = &listen_ops,
+		.offer = {WND, MSS, TCP_O_ALL, TCP_WSCALE_AUTO},
+		.cookies = TCP_COOKIE_ALWAYS,
+		.cookie_period = w.l.cookie_period,
+	};
+	w.cfg.keys = &w.keys;
+	w.f.rport++;
+	return (struct tcp_seg){.seq = w.tsval * 12345,
+				.flags = TCP_SYN,
+				.mss = MSS,
+				.has_ts = true,
+				.tsval = w.tsval++,
+				.sack_ok = true,
+				.has_wscale = true,
+				.wscale = 7};
+}
+
+void cost_syn(const struct tcp_seg *seg);
+void cost_cookie(struct tcp_seg *seg);
+
+ALONE void cost_syn(const struct tcp_seg *seg)
+{
+	tcp_listen_input(&w.l, &w.f, seg, NULL, w.now, &w.res);
+}
+
+/* The SYN, and the ACK that its cookie brings. */
+ALONE void cost_cookie(struct tcp_seg *seg)
+{
+	const uint8_t *ts = w.res.reply.opt + 8;
+
+	tcp_listen_input(&w.l, &w.f, seg, NULL, w.now, &w.res);
+	seg->seq++;
+	seg->ack = w.res.reply.seq + 1;
+	seg->flags = TCP_ACK;
+	seg->tsecr = (uint32_t)ts[0] << 24 | (uint32_t)ts[1] << 16 | (uint32_t)ts[2] << 8 | ts[3];
+	tcp_listen_input(&w.l, &w.f, seg, NULL, w.now, &w.res);
+}
+
+static unsigned int one_syn(void)
+{
+	struct tcp_seg seg = next_syn();
+
+	cost_syn(&seg);
+	return w.res.verdict == TCP_L_COOKIE;
+}
+
+static unsigned int one_cookie(void)
+{
+	struct tcp_seg seg = next_syn();
+
+	tcp_detach(&w.c);
+	cost_cookie(&seg);
+	return w.res.verdict == TCP_L_ESTABLISHED;
+}
+
 static uint64_t ticks(void)
 {
 #if defined(__x86_64__)
@@ -308,8 +384,9 @@ int main(int argc, char **argv)
 		unsigned int (*one)(void); /* returns operations done */
 		uint32_t max_burst;
 	} ways[] = {
-		{"ack", one_ack, 65536}, {"sack", one_sack, 65536}, {"emit", one_emit, DATA},
-		{"run", one_run, 65536}, {"recv", one_recv, 65536}, {"bulk", one_bulk, 65536},
+		{"ack", one_ack, 65536}, {"sack", one_sack, 65536},	{"emit", one_emit, DATA},
+		{"run", one_run, 65536}, {"recv", one_recv, 65536},	{"bulk", one_bulk, 65536},
+		{"syn", one_syn, 65536}, {"cookie", one_cookie, 65536},
 	};
 	unsigned long long done = 0;
 	uint64_t start_at;
@@ -328,6 +405,7 @@ int main(int argc, char **argv)
 		printf("%llu %.1f\n", done, (double)(ticks() - start_at) / (double)done);
 		return done ? 0 : 1;
 	}
-	fprintf(stderr, "usage: %s sizes | ack|sack|emit|run|recv|bulk TIMES\n", argv[0]);
+	fprintf(stderr, "usage: %s sizes | ack|sack|emit|run|recv|bulk|syn|cookie TIMES\n",
+		argv[0]);
 	return 2;
 }

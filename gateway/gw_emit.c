@@ -108,18 +108,15 @@ static void send_segment(struct gw_conn *c, const struct tcp_emit *e, uint32_t o
 	struct gw_worker *w = c->link->worker;
 	struct rte_mbuf *m = *(*next)++;
 	bool v4 = net_addr_is_v4(&c->flow.local);
-	uint8_t flags = e->flags;
 	struct net_l2 l2 = {0};
 	uint16_t l4;
 	size_t n;
 
-	if (off + len < e->len)
-		flags &= (uint8_t) ~(TCP_PSH | TCP_FIN);
 	memcpy(l2.dst, c->mac, 6);
 	l2.label = v4 ? 0 : flow_label(c);
 	memcpy(l2.src, gw_server_mac(c->link->host->cfg, &c->flow.local, gw_conn_port(c)), 6);
 	n = net_build_tcp(rte_pktmbuf_mtod(m, uint8_t *), rte_pktmbuf_tailroom(m), &l2, &c->flow, e,
-			  e->seq + off, flags, len, c->ip_id++, &l4);
+			  e->seq + off, tcp_emit_flags(e, off, len), len, c->ip_id++, &l4);
 	m->data_len = (uint16_t)n;
 	m->pkt_len = (uint32_t)n;
 	m->l2_len = RTE_ETHER_HDR_LEN;

@@ -111,6 +111,7 @@ static void read_options(struct take *t)
 	st->rcv_wscale = m->rcv_wscale;
 	st->sack_ok = m->flags & IB_REQ_SACK;
 	st->ts_ok = m->flags & IB_REQ_TS;
+	st->ecn_ok = m->flags & IB_REQ_ECN;
 	st->ts_recent_valid = m->flags & IB_REQ_TS_RECENT;
 	st->ts_val = be32toh(m->ts_val);
 	st->ts_recent = be32toh(m->ts_recent);

@@ -149,6 +149,7 @@ static enum ib_reason freeze_info(int fd, struct host_freeze *f)
 		return IB_R_PROTO;
 	f->ts = ti.tcpi_options & TCPI_OPT_TIMESTAMPS;
 	f->sack = ti.tcpi_options & TCPI_OPT_SACK;
+	f->ecn = ti.tcpi_options & TCPI_OPT_ECN;
 	f->wscale = ti.tcpi_options & TCPI_OPT_WSCALE;
 	f->snd_wscale = f->wscale ? ti.tcpi_snd_wscale : 0;
 	f->rcv_wscale = f->wscale ? ti.tcpi_rcv_wscale : 0;

@@ -14,25 +14,25 @@
 
 /** What the kernel said. Host byte order, sequence numbers of the kernel. */
 struct host_freeze {
-	uint32_t snd_una;      /* oldest not acknowledged */
-	uint32_t snd_nxt;      /* next to send at the moment of reading */
-	uint32_t write_seq;    /* end of the send queue */
-	uint32_t rcv_nxt;      /* next expected */
-	uint32_t snd_wnd;      /* client's window, bytes */
-	uint32_t snd_wl1;      /* segment it came with */
-	uint32_t max_wnd;      /* largest it ever was */
-	uint32_t rcv_edge;     /* right edge last advertised */
-	uint32_t ts_val;       /* the kernel's timestamp clock for this socket */
-	uint32_t srtt_us;      /* 0: no estimate */
-	uint32_t rttvar_us;    /* with srtt_us */
-	uint32_t mss;	       /* payload per segment without options */
-	uint32_t n_tx;	       /* bytes of the send queue */
-	uint32_t n_rx;	       /* unread bytes of the receive queue */
-	uint8_t snd_wscale;    /* shift of the client's windows */
-	uint8_t rcv_wscale;    /* shift of ours */
-	bool wscale, sack, ts; /* options in use */
-	bool reuse;	       /* SO_REUSEADDR, which leaving repair mode would clear */
-	bool retry;	       /* refused for a passing reason */
+	uint32_t snd_una;	    /* oldest not acknowledged */
+	uint32_t snd_nxt;	    /* next to send at the moment of reading */
+	uint32_t write_seq;	    /* end of the send queue */
+	uint32_t rcv_nxt;	    /* next expected */
+	uint32_t snd_wnd;	    /* client's window, bytes */
+	uint32_t snd_wl1;	    /* segment it came with */
+	uint32_t max_wnd;	    /* largest it ever was */
+	uint32_t rcv_edge;	    /* right edge last advertised */
+	uint32_t ts_val;	    /* the kernel's timestamp clock for this socket */
+	uint32_t srtt_us;	    /* 0: no estimate */
+	uint32_t rttvar_us;	    /* with srtt_us */
+	uint32_t mss;		    /* payload per segment without options */
+	uint32_t n_tx;		    /* bytes of the send queue */
+	uint32_t n_rx;		    /* unread bytes of the receive queue */
+	uint8_t snd_wscale;	    /* shift of the client's windows */
+	uint8_t rcv_wscale;	    /* shift of ours */
+	bool wscale, sack, ts, ecn; /* options in use */
+	bool reuse;		    /* SO_REUSEADDR, which leaving repair mode would clear */
+	bool retry;		    /* refused for a passing reason */
 };
 
 /** Where the bytes of the queues go. */

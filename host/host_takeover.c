@@ -89,7 +89,8 @@ static void send_req(struct host_conn *c)
 	};
 
 	r.flags = (f->wscale ? IB_REQ_WSCALE : 0) | (f->sack ? IB_REQ_SACK : 0) |
-		  (f->ts ? IB_REQ_TS : 0) | (c->flow->ts_ok ? IB_REQ_TS_RECENT : 0);
+		  (f->ts ? IB_REQ_TS : 0) | (f->ecn ? IB_REQ_ECN : 0) |
+		  (c->flow->ts_ok ? IB_REQ_TS_RECENT : 0);
 	memcpy(r.remote, c->key.remote.b, 16);
 	memcpy(r.local, c->key.local.b, 16);
 	if (host_gw_msg(c->worker, IB_MID_REQ, &r)) {

@@ -65,7 +65,8 @@ static_assert(sizeof(struct ib_bsdh) == 16, "IBTA A4");
 #define IB_REQ_TS	 0x04 /* timestamps in use */
 #define IB_REQ_TS_RECENT 0x08 /* ts_recent is known */
 #define IB_REQ_FIN_SEEN	 0x10 /* client's FIN already accepted: CLOSE-WAIT */
-#define IB_REQ_ALL	 0x1f /* every bit of version 1 */
+#define IB_REQ_ECN	 0x20 /* ECN in use */
+#define IB_REQ_ALL	 0x3f /* every bit of version 1 */
 
 /** AccelReq: everything negotiated, all positions, and where the memory is. */
 struct ib_req {

@@ -5,9 +5,11 @@
  */
 #include "tcpstack/net_wire.h"
 
+#define ECT_0 2u /* ECN field of the IP header, RFC 3168 section 5 */
+
 /* Ethernet and IP header in front of `len` bytes of TCP. */
-static void put_ip(uint8_t *buf, const struct net_l2 *l2, const struct net_flow *f, bool df_off,
-		   uint16_t len, uint16_t ip_id)
+static void put_ip(uint8_t *buf, const struct net_l2 *l2, const struct net_flow *f,
+		   const struct tcp_emit *e, uint16_t len, uint16_t ip_id)
 {
 	const bool v4 = net_addr_is_v4(&f->local);
 	uint8_t *ip = buf + net_put_eth(buf, l2->dst, l2->src, l2->vlan,
@@ -15,14 +17,16 @@ static void put_ip(uint8_t *buf, const struct net_l2 *l2, const struct net_flow 
 
 	if (!v4) {
 		net_put_ip6(ip, &f->local, &f->remote, NET_PROTO_TCP, NET_TTL, len);
-		net_put32(ip, 6u << 28 | (l2->label & 0xfffff));
+		net_put32(ip, 6u << 28 | (e->ect ? ECT_0 << 20 : 0) | (l2->label & 0xfffff));
 		return;
 	}
 	net_put_ip4(ip, &f->local, &f->remote, NET_PROTO_TCP, ip_id, len);
-	if (df_off) {
+	if (!e->df_off && !e->ect)
+		return;
+	ip[NET_IP4_TOS] = e->ect ? ECT_0 : 0;
+	if (e->df_off)
 		net_put16(ip + NET_IP4_FRAG, 0);
-		net_ip4_csum(ip, NET_IP4_HLEN);
-	}
+	net_ip4_csum(ip, NET_IP4_HLEN);
 }
 
 size_t net_build_tcp(uint8_t *buf, size_t room, const struct net_l2 *l2, const struct net_flow *f,
@@ -41,7 +45,7 @@ size_t net_build_tcp(uint8_t *buf, size_t room, const struct net_l2 *l2, const s
 		return 0;
 	if (net_addr_is_v4(&f->remote) != v4 || hlen + paylen > limit)
 		return 0;
-	put_ip(buf, l2, f, e->df_off, (uint16_t)(hlen + paylen), ip_id);
+	put_ip(buf, l2, f, e, (uint16_t)(hlen + paylen), ip_id);
 	net_put_raw16(tcp, f->lport);
 	net_put_raw16(tcp + 2, f->rport);
 	net_put32(tcp + NET_TCP_SEQ, seq);

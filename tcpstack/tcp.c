@@ -86,6 +86,8 @@ static bool in_order(uint32_t a, uint32_t b)
 /* Out-of-order intervals lie in the ring, beyond a hole each: disjoint, and not touching. */
 static bool ooo_valid(const struct tcp_state_io *st)
 {
+	if (st->n_ooo && st->state == TCP_S_CLOSE_WAIT)
+		return false; /* nothing lies beyond a FIN */
 	for (unsigned int i = 0; i < st->n_ooo; i++) {
 		uint32_t start = st->ooo[i].start - st->rcv_nxt;
 		uint32_t end = st->ooo[i].end - st->rcv_nxt;
@@ -148,7 +150,7 @@ static void import_sender(struct tcp_conn *c, const struct tcp_state_io *st, uin
 	c->want_nxt = st->snd_nxt;
 	c->snd_sml = st->snd_una;
 	c->rx_start = c->rx_end = st->snd_una;
-	c->recover = st->snd_una - 1;
+	c->recover = c->ecn_seq = st->snd_una - 1;
 	c->rtt_seq = st->snd_nxt;
 	c->rack_fack = st->snd_una;
 	c->min_rtt_us = st->srtt_us;
@@ -239,6 +241,7 @@ void tcp_start(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now)
 	c->snd_wscale = st->wscale_ok ? st->snd_wscale : 0;
 	c->rcv_wscale = st->wscale_ok ? st->rcv_wscale : 0;
 	c->sack_ok = st->sack_ok;
+	c->ecn_ok = st->ecn_ok;
 	c->ts_ok = st->ts_ok;
 	c->ts_recent_valid = st->ts_ok && st->ts_recent_valid;
 	c->ts_recent = st->ts_recent;
@@ -298,6 +301,7 @@ void tcp_export(const struct tcp_conn *c, struct tcp_state_io *st, uint64_t now)
 		.rcv_wscale = c->rcv_wscale,
 		.wscale_ok = c->wscale_ok,
 		.sack_ok = c->sack_ok,
+		.ecn_ok = c->ecn_ok,
 		.ts_ok = c->ts_ok,
 		.ts_recent_valid = c->ts_recent_valid,
 		.is_v6 = c->is_v6,

@@ -101,18 +101,28 @@ struct tcp_seg {
 
 /** A segment, or a run of equal segments, to put on the wire. */
 struct tcp_emit {
-	uint32_t seq;	 /* sequence number of the first byte */
-	uint32_t ack;	 /* acknowledgement number */
-	uint32_t len;	 /* payload bytes; may be a multiple of mss and more */
-	uint16_t mss;	 /* payload bytes per segment; the shell or the device cuts */
-	uint16_t wnd;	 /* window field, already scaled */
-	uint16_t urp;	 /* urgent pointer, with TCP_URG; such a run is one segment */
-	uint8_t flags;	 /* TCP_*; PSH and FIN belong to the last segment of the run */
+	uint32_t seq;  /* sequence number of the first byte */
+	uint32_t ack;  /* acknowledgement number */
+	uint32_t len;  /* payload bytes; may be a multiple of mss and more */
+	uint16_t mss;  /* payload bytes per segment; the shell or the device cuts */
+	uint16_t wnd;  /* window field, already scaled */
+	uint16_t urp;  /* urgent pointer, with TCP_URG; such a run is one segment */
+	uint8_t flags; /* TCP_*; PSH and FIN belong to the last segment of the run, CWR to the first
+			*/
 	uint8_t optlen;	 /* bytes of opt[], a multiple of 4 */
 	bool retx;	 /* a retransmission */
+	bool ect;	 /* IP header says ECT(0), RFC 3168 */
 	bool df_off;	 /* IPv4: routers may fragment, the path is narrower than any segment */
 	uint8_t opt[40]; /* option bytes in wire format, each segment of the run carries them */
 };
+
+/** TCP_* of the segment that carries [off, off + len) of a run. */
+static inline uint8_t tcp_emit_flags(const struct tcp_emit *e, uint32_t off, uint32_t len)
+{
+	uint8_t not = (off ? TCP_CWR : 0) | (off + len < e->len ? TCP_PSH | TCP_FIN : 0);
+
+	return e->flags & (uint8_t) ~not ;
+}
 
 /** What has been accepted from the client: goes to the server's control block, then back here. */
 struct tcp_rx_pos {
@@ -291,6 +301,7 @@ struct tcp_state_io {
 	bool ts_ok;	      /* timestamps in use */
 	bool ts_recent_valid; /* ts_recent is known */
 	bool resume_loss;     /* what is in flight is deemed lost: sent again at once */
+	bool ecn_ok;	      /* both ends agreed on ECN, RFC 3168 */
 	bool is_v6;	      /* over IPv6 */
 	uint16_t mss;	      /* largest payload without options the path takes */
 	uint16_t mss_max;     /* the same of both ends (peer's MSS, own MTU); 0: mss */

@@ -137,5 +137,6 @@ void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 	if (flight && !(a.acked && tcp_undo_eifel(c, seg)) &&
 	    !(a.dsack && tcp_undo_dsack(c, &seg->sack[0])))
 		tcp_recovery_ack(c, &a);
+	tcp_ecn_ack(c, &a);
 	restart_timer(c, &a);
 }

@@ -173,6 +173,7 @@ struct tcp_conn {
 
 	bool ecn_ok : 1;      /* both SYNs agreed on ECN, RFC 3168 */
 	bool ecn_ask : 1;     /* opening: our SYN asks for ECN */
+	bool cwr_due : 1;     /* the next new segment carries CWR (tcp_ecn.c) */
 	bool syn_due : 1;     /* opening: the SYN or SYN-ACK is to be sent */
 	bool syn_sent : 1;    /* opening: it was sent */
 	bool syn_lost : 1;    /* the SYN or SYN-ACK was sent again after a timeout */
@@ -243,6 +244,7 @@ struct tcp_conn {
 	uint32_t undo_seq;	/* what was deemed lost first */
 	uint32_t undo_bytes;	/* retransmitted since, and not reported as duplicate */
 	uint32_t undo_tsval;	/* timestamp of the first retransmission */
+	uint32_t ecn_seq;	/* snd_nxt at the last reduction: one per round trip */
 	uint32_t tlp_end;	/* snd_nxt when the tail loss probe was sent */
 	uint8_t n_ready;	/* used entries of ready[] */
 	uint8_t n_rx;		/* used entries of rx[] */

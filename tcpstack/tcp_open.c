@@ -97,6 +97,7 @@ void tcp_open_done(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 		.ts_ok = c->ts_ok,
 		.ts_recent_valid = c->ts_recent_valid,
 		.is_v6 = c->is_v6,
+		.ecn_ok = c->ecn_ok,
 		.mss = c->mss,
 		.snd_una = c->snd_nxt,
 		.snd_nxt = c->snd_nxt,
@@ -112,12 +113,11 @@ void tcp_open_done(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 		.cwnd = c->syn_lost ? c->mss : 0,
 		.srtt_us = syn_rtt(c, seg, now),
 	};
-	bool ecn_ok = c->ecn_ok, syn_ack = seg->flags & TCP_SYN;
+	bool syn_ack = seg->flags & TCP_SYN;
 
 	st.rttvar_us = st.srtt_us / 2;
 	c->backoff = 0;
 	tcp_start(c, &st, now);
-	c->ecn_ok = ecn_ok;
 	c->t_ack = TCP_NEVER;
 	c->ack_now = syn_ack;
 	c->syn_due = false;

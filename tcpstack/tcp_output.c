@@ -71,12 +71,14 @@ int tcp_emit_run(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, 
 	if (c->urg_out)
 		tcp_urgent_mark(c, &e);
 	e.df_off = c->df_off;
+	tcp_ecn_mark(c, &e);
 	err = tcp_put(c, &e);
 	if (err == ENODATA)
 		tcp_payload_lost(c, retx);
 	if (err)
 		return err;
 	tcp_ack_note(c, false);
+	tcp_ecn_sent(c, &e);
 	if (retx)
 		tcp_recovery_retx(c, seq, seq + len + fin, now);
 	else

@@ -333,6 +333,12 @@ bool tcp_undo_dsack(struct tcp_conn *c, const struct tcp_range *dup);
 void tcp_frto_begin(struct tcp_conn *c); /* a timeout, before anything changes */
 bool tcp_frto_ack(struct tcp_conn *c, const struct tcp_ack *a); /* true: spurious, undone */
 
+/* tcp_ecn.c */
+void tcp_ecn_ack(struct tcp_conn *c, const struct tcp_ack *a);	 /* the client's ECE */
+void tcp_ecn_reduced(struct tcp_conn *c);			 /* cwnd was reduced: CWR is due */
+void tcp_ecn_mark(struct tcp_conn *c, struct tcp_emit *e);	 /* ECT and CWR of a segment */
+void tcp_ecn_sent(struct tcp_conn *c, const struct tcp_emit *e); /* it left */
+
 /* tcp_recovery.c */
 void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack *a); /* detection, cwnd */
 void tcp_recovery_open(struct tcp_conn *c);			    /* to OPEN */

@@ -34,6 +34,7 @@ void tcp_recovery_enter(struct tcp_conn *c, uint32_t delivered, uint64_t now)
 	c->rtt_seq = c->snd_una;
 	c->undo_judged = false;
 	c->tlp_out = false;
+	tcp_ecn_reduced(c);
 	c->stats.recoveries++;
 	c->recovery = TCP_R_RECOVERY;
 }
@@ -77,6 +78,7 @@ void tcp_recovery_loss(struct tcp_conn *c, uint64_t now)
 	if (first || !c->backoff)
 		tcp_cc_reduce(c);
 	c->cwnd = c->mss;
+	tcp_ecn_reduced(c);
 	start_over(c);
 }
 

@@ -18,12 +18,12 @@ void tcp_timer_set(struct tcp_conn *c, enum tcp_timer_kind kind, uint64_t at)
 	c->t_snd = at;
 }
 
-/* The 64-bit time of one whose low 32 bits are us; not before now. */
+/* The 64-bit time of one whose low 32 bits are us; if it is over, at once. */
 static uint64_t from_low(uint32_t us, uint64_t now)
 {
 	int32_t left = (int32_t)(us - (uint32_t)now);
 
-	return left > 0 ? now + (uint32_t)left : now;
+	return now + (left > 0 ? (uint32_t)left : 1);
 }
 
 /* Nothing is in flight. */

@@ -89,6 +89,7 @@ static void start_end(struct sim *s, int i)
 		.snd_wscale = (uint8_t)s->o.wscale,
 		.rcv_wscale = (uint8_t)s->o.wscale,
 		.sack_ok = !s->o.no_sack,
+		.ecn_ok = s->o.mark != 0,
 		.ts_ok = !s->o.no_ts,
 		.mss = (uint16_t)s->o.mss,
 	};

@@ -100,9 +100,7 @@ static int op_emit(struct tcp_conn *c, const struct tcp_emit *em)
 
 		seg.seq = em->seq + off;
 		seg.len = n;
-		seg.flags = em->flags;
-		if (off + n < em->len)
-			seg.flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+		seg.flags = tcp_emit_flags(em, off, n);
 		sim_link(e, &seg, first + off);
 		off += n;
 	} while (off < em->len);

@@ -18,12 +18,10 @@
 static void send_one(struct wire_core *w, const struct tcp_emit *e, uint32_t off, uint32_t len)
 {
 	static const struct net_l2 l2;
-	uint8_t buf[2048], flags = e->flags;
+	uint8_t buf[2048], flags = tcp_emit_flags(e, off, len);
 	uint16_t l4;
 	size_t n;
 
-	if (off + len < e->len)
-		flags &= (uint8_t) ~(TCP_PSH | TCP_FIN);
 	n = net_build_tcp(buf, sizeof(buf), &l2, &w->flow, e, e->seq + off, flags, len, w->ip_id++,
 			  &l4);
 	memset(buf + n, 0, len);

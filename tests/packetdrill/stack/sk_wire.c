@@ -65,7 +65,7 @@ void sk_transmit(struct sk_sock *s, const struct tcp_emit *e)
 
 	do {
 		n = e->len - off < max ? e->len - off : max;
-		flags = off + n < e->len ? e->flags & (uint8_t) ~(TCP_PSH | TCP_FIN) : e->flags;
+		flags = tcp_emit_flags(e, off, n);
 		if (s->st->psh && n > e->mss)
 			flags |= TCP_PSH;
 		transmit_one(s, e, e->seq + off, flags, n);

@@ -290,7 +290,7 @@ static int client_emit(struct tcp_conn *c, const struct tcp_emit *e)
 	for (uint32_t off = 0; off == 0 || off < e->len; off += s.len) {
 		s.seq = e->seq + off;
 		s.len = e->len - off < e->mss ? e->len - off : e->mss;
-		s.flags = off + s.len < e->len ? e->flags & ~(TCP_PSH | TCP_FIN) : e->flags;
+		s.flags = tcp_emit_flags(e, off, s.len);
 		if (B.n_to_gw == RTE_DIM(B.to_gw) || (B.loss && b_rand(10000) < B.loss))
 			goto next;
 		B.to_gw[B.n_to_gw++] = b_frame(k, &s);

@@ -92,13 +92,11 @@ static bool lose(struct shell *s)
 static void send_one(struct shell *s, const struct tcp_emit *e, uint32_t off, uint32_t len)
 {
 	static const struct net_l2 l2;
-	uint8_t buf[2048], flags = e->flags;
+	uint8_t buf[2048], flags = tcp_emit_flags(e, off, len);
 	uint32_t base = e->seq + off - s->isn;
 	uint16_t l4;
 	size_t n;
 
-	if (off + len < e->len)
-		flags &= (uint8_t) ~(TCP_PSH | TCP_FIN);
 	n = net_build_tcp(buf, sizeof(buf), &l2, &s->flow, e, e->seq + off, flags, len, s->ip_id++,
 			  &l4);
 	for (uint32_t i = 0; i < len; i++)

@@ -156,6 +156,28 @@ static uint32_t extent(const struct gw_conn *c, uint32_t seq, uint32_t len, bool
 	return len;
 }
 
+/*
+ * A chunk for what begins at seq. When all chunks there are belong to this connection and hold what
+ * comes later, the last of them leaves: else nothing could ever be sent. The core wants it again
+ * when it finds it gone (ENODATA).
+ */
+static struct gw_chunk *get_chunk(struct gw_accel *a, struct gw_conn *c, uint32_t seq)
+{
+	struct gw_chunk *ch = gw_chunk_get(a, c), *last = NULL;
+
+	for (int i = 0; i < GW_CONN_CHUNKS && !ch; i++) {
+		struct gw_chunk *own = gw_conn_chunk(c, i);
+
+		if (own && own->state != GW_CH_READING && tcp_lt(seq, own->seq) &&
+		    (!last || tcp_lt(last->seq, own->seq)))
+			last = own;
+	}
+	if (!last)
+		return ch;
+	gw_chunk_put(last);
+	return gw_chunk_get(a, c);
+}
+
 /* Starts a READ at seq for a range of len bytes. 0, ENOBUFS, or a final error. */
 static int start(struct gw_conn *c, uint32_t seq, uint32_t len, bool retx, uint32_t *got)
 {
@@ -171,7 +193,7 @@ static int start(struct gw_conn *c, uint32_t seq, uint32_t len, bool retx, uint3
 	place = free_place(c);
 	if (place < 0)
 		return ENOBUFS;
-	ch = gw_chunk_get(a, c);
+	ch = get_chunk(a, c, seq);
 	if (!ch)
 		return ENOBUFS;
 	ch->seq = seq;
@@ -181,7 +203,7 @@ static int start(struct gw_conn *c, uint32_t seq, uint32_t len, bool retx, uint3
 		gw_accel_fail(c->link);
 		return ENOBUFS;
 	}
-	/* gw_chunk_get() may have taken a chunk of ours: the place found is free anyway. */
+	/* get_chunk() may have taken a chunk of ours: the place found is free anyway. */
 	c->chunk[place] = (uint16_t)(ch - a->chunks + 1);
 	gw_chunk_set_state(ch, GW_CH_READING);
 	c->rd_out++;

@@ -27,7 +27,7 @@
 	_(recover) _(tlp_end) _(dup_acks)                        /* recovery is over */         \
 	_(prr_delivered) _(prr_out) _(prr_flight)                                               \
 	_(rack_us) _(rack_end) _(rack_rtt_us) _(rack_fack) _(reo_us) _(dsack_round)             \
-	_(rto_us) _(undo_seq) _(undo_bytes)                                                     \
+	_(ecn_seq) _(rto_us) _(undo_seq) _(undo_bytes)                                                     \
 	_(undo_cwnd) _(undo_ssthresh) _(undo_tsval)                                             \
 	_(w_est) _(w_est_acked) _(epoch_ms) _(k_ms)              /* an epoch begins anew */     \
 	_(hs_end) _(hs_last_ms) _(hs_cur_ms) _(hs_base_ms) _(hs_count) _(hs_css)                \
@@ -100,6 +100,7 @@ void tcp_unpark(struct tcp_conn *c, const struct tcp_parked *p, const struct tcp
 	c->snd_una = c->want_nxt = c->snd_wl2 = c->snd_sml = c->snd_nxt;
 	c->rx_start = c->rx_end = c->rtt_seq = c->rack_fack = c->snd_nxt;
 	c->recover = c->snd_nxt - 1;
+	c->ecn_seq = c->snd_nxt;
 	c->rcv_placed = c->rcv_acked = c->rcv_nxt;
 	c->dsack.start = c->dsack.end = c->rcv_nxt;
 	c->fin_seq = c->rcv_nxt - 1;

@@ -282,6 +282,20 @@ int corr_service_pick(const struct corr_service *v, const struct corr_live *live
 	return by_hash(v, live, backup, hash);
 }
 
+int corr_service_home(const struct corr_service *v, uint64_t hash)
+{
+	const uint8_t *table = v->table[0] ? v->table[0] : v->table[1];
+
+	if (v->cfg.balance == CORR_LEAST_CONN)
+		return -1;
+	for (uint32_t i = 0; !v->table[0] && i < v->n; i++)
+		if (!v->member[i].backup)
+			return (int)i; /* the only one that is no backup */
+	if (table)
+		return corr_maglev_at(table, v->size, hash);
+	return v->n == 1 ? 0 : -1;
+}
+
 int corr_service_member(const struct corr_service *v, uint16_t server)
 {
 	for (uint32_t i = 0; i < v->n; i++)

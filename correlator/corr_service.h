@@ -119,6 +119,12 @@ uint64_t corr_service_hash(const struct corr_services *s, const struct corr_serv
 /** Index of the member that takes a new flow with this hash, or -1. */
 int corr_service_pick(const struct corr_service *v, const struct corr_live *live, uint64_t hash);
 
+/**
+ * The member that a hash means when everybody serves, whoever does now: where a flow most likely is
+ * that nobody remembers. -1: there is none, or the policy does not go by hashes.
+ */
+int corr_service_home(const struct corr_service *v, uint64_t hash);
+
 /** Member of a server, or -1. */
 int corr_service_member(const struct corr_service *v, uint16_t server);
 

@@ -227,6 +227,28 @@ static void keep(struct work *w, const struct corr_service *v, struct affinity *
 	f->until_ms = w->now_ms + v->cfg.affinity_ms;
 }
 
+/* True for a TCP segment from the middle of a connection. */
+static bool midway(const struct corr_pkt *p)
+{
+	return p->key.proto == CORR_TCP && !(p->flags & CORR_TCP_SYN);
+}
+
+/*
+ * The server that a connection has which began before our time (the gateway was restarted): the one
+ * of its hash, even if it is not attached yet, as any other would reset it. -1: not known.
+ */
+static int home(const struct work *w, const struct corr_service *v)
+{
+	const struct corr_live *live = w->s->tracks.live;
+	const int m = corr_service_home(
+		v, corr_service_hash(w->p->services, v, &w->a->pkt.key.flow, CORR_TCP));
+
+	if (m < 0 || atomic_load_explicit(&live->server[v->member[m].server].leave,
+					  memory_order_relaxed) == CORR_LEAVE_ALL)
+		return -1;
+	return m;
+}
+
 /* A server by policy; -1: nobody. */
 static int pick(struct work *w, const struct corr_service *v)
 {
@@ -275,9 +297,12 @@ static bool choose(struct work *w)
 		return refuse(w, CORR_DENY, CORR_WHY_SHARED_FRAGMENT);
 	if (!service_limits(w, &v->cfg))
 		return false;
-	m = pick(w, v);
+	m = midway(&w->a->pkt) ? home(w, v) : -1;
 	if (m < 0)
-		return refuse(w, v->cfg.reject ? CORR_REJECT : CORR_DENY, CORR_WHY_NO_SERVER_UP);
+		m = pick(w, v);
+	if (m < 0)
+		return refuse(w, v->cfg.reject && !midway(&w->a->pkt) ? CORR_REJECT : CORR_DENY,
+			      CORR_WHY_NO_SERVER_UP);
 	w->set.server = v->member[m].server;
 	w->set.service = v->cfg.id;
 	w->v->why = CORR_WHY_PICKED;

@@ -265,6 +265,7 @@ static const struct command commands[] = {
 	{"map show native", map_native},
 	{"map show accelerated", map_accelerated},
 	{"map show flows", gw_cmd_map_flows},
+	{"map import", gw_cmd_map_import},
 	{"rule list", gw_cmd_rule_list},
 	{"server drain", gw_cmd_server_drain},
 	{"server list", gw_cmd_server_list},

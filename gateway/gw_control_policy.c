@@ -106,8 +106,7 @@ static void on_pick(struct gw_worker *w, void *arg)
 	corr_steer(w->steer, w->gw->policy, &c->ask, gw_now_us(), &c->v);
 }
 
-/* Reads "ADDRESS:PORT" or "[ADDRESS]:PORT"; false: malformed. */
-static bool endpoint(const char *text, uint8_t addr[16], uint16_t *port)
+bool gw_endpoint_parse(const char *text, uint8_t addr[16], uint16_t *port)
 {
 	char copy[NET_ADDRSTR + 10], *colon, *a = copy;
 	struct net_addr n;
@@ -157,7 +156,8 @@ json_t *gw_cmd_service_pick(struct gw *gw, const json_t *req)
 	struct pick_call c = {.ask = {.host = CORR_NONE, .dry = true}};
 	struct corr_flow *f = &c.ask.pkt.key.flow;
 
-	if (!endpoint(client, f->remote, &f->rport) || !endpoint(server, f->local, &f->lport))
+	if (!gw_endpoint_parse(client, f->remote, &f->rport) ||
+	    !gw_endpoint_parse(server, f->local, &f->lport))
 		return refusal("service pick CLIENT:PORT SERVER:PORT, as 10.0.0.9:40000 "
 			       "10.77.0.100:80");
 	if (!gw->policy || !corr_policy_concerns(gw->policy, f->local))
@@ -284,18 +284,18 @@ static json_t *endpoint_json(const uint8_t addr[16], uint16_t port_be)
 	return json_string(buf);
 }
 
-static json_t *flow_json(const struct gw *gw, const struct corr_track_key *k,
+static json_t *flow_json(const struct gw *gw, uint32_t worker, const struct corr_track_key *k,
 			 const struct corr_track *e, uint64_t now_ms)
 {
-	return json_pack("{s:o, s:o, s:i, s:s, s:s, s:s, s:b, s:s, s:f, s:f}", "client",
+	return json_pack("{s:o, s:o, s:i, s:s, s:s, s:s, s:b, s:b, s:s, s:f, s:f, s:I}", "client",
 			 endpoint_json(k->flow.remote, k->flow.rport), "address",
 			 endpoint_json(k->flow.local, k->flow.lport), "protocol", (int)k->proto,
 			 "server", server_name(gw, e->server), "via", server_name(gw, e->via),
 			 "state", corr_flow_state_name((enum corr_flow_state)e->state), "outbound",
-			 e->outbound, "rule",
+			 e->outbound, "no_acceleration", e->no_accel, "rule",
 			 e->rule == CORR_NONE ? "" : gw->cfg->rule[e->rule].name, "age_s",
 			 (double)(now_ms - e->born_ms) / 1000, "idle_s",
-			 (double)(now_ms - e->seen_ms) / 1000);
+			 (double)(now_ms - e->seen_ms) / 1000, "worker", (json_int_t)worker);
 }
 
 json_t *gw_cmd_map_flows(struct gw *gw, const json_t *req)
@@ -310,7 +310,7 @@ json_t *gw_cmd_map_flows(struct gw *gw, const json_t *req)
 			gw_call(gw->worker[i], on_flows, c);
 			for (uint32_t k = 0; k < c->n; k++)
 				json_array_append_new(
-					list, flow_json(gw, &c->key[k], &c->flow[k], now_ms));
+					list, flow_json(gw, i, &c->key[k], &c->flow[k], now_ms));
 		} while (c->n == FLOWS);
 	}
 	free(c);

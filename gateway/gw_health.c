@@ -87,6 +87,8 @@ static enum corr_leave leave(const struct gw *gw, uint32_t i, uint64_t now_ms)
 
 	if (gw->host[i].state == GW_HOST_UP)
 		return h->health.up ? CORR_STAY : CORR_LEAVE_DATAGRAMS;
+	if (now_ms - gw->start_us / 1000 < gw->cfg->host_timeout_ms)
+		return CORR_STAY; /* we are new, not the server */
 	return h->up_ms && now_ms - h->up_ms < gw->cfg->host_timeout_ms ? CORR_STAY
 									: CORR_LEAVE_ALL;
 }

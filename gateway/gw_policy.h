@@ -91,5 +91,10 @@ json_t *gw_cmd_server_drain(struct gw *gw, const json_t *req);
 json_t *gw_cmd_server_ready(struct gw *gw, const json_t *req);
 json_t *gw_cmd_rule_list(struct gw *gw, const json_t *req);
 json_t *gw_cmd_map_flows(struct gw *gw, const json_t *req);
+/** Reads "ADDRESS:PORT" or "[ADDRESS]:PORT", the port to network byte order; false: malformed. */
+bool gw_endpoint_parse(const char *text, uint8_t addr[16], uint16_t *port);
+
+/* --- gw_map_import.c: control thread --- */
+json_t *gw_cmd_map_import(struct gw *gw, const json_t *req);
 
 #endif

@@ -151,6 +151,9 @@ static const struct command commands[] = {
 	 "connection to fabric address and token"},
 	{"map show flows", 0, 0, "", "flows", flow_cols, "no flows of shared addresses or rules",
 	 "which server each flow has"},
+	{"map export", 1, 1, "FILE", NULL, NULL, "", "the flows to a file"},
+	{"map import", 1, 1, "FILE", NULL, NULL, "",
+	 "flows of a file, so that they keep their servers"},
 	{"rule list", 0, 0, "", "rules", rule_cols, "no rules", "rules in order, and their hits"},
 	{"server drain", 1, 1, "SERVER", NULL, NULL, "", "no new flows for it; it keeps its own"},
 	{"server ready", 1, 1, "SERVER", NULL, NULL, "", "ends a drain"},
@@ -311,8 +314,14 @@ static int once(const struct command *c, const struct conn_view *view, json_t *r
 
 	if (!daemon)
 		return EXIT_NO_DAEMON;
-	reply = strcmp(c->words, "conn list") == 0 ? conn_list_fetch(daemon, req)
-						   : daemon_ask(daemon, req);
+	if (strcmp(c->words, "conn list") == 0)
+		reply = conn_list_fetch(daemon, req);
+	else if (strcmp(c->words, "map export") == 0)
+		reply = map_export(daemon, json_string_value(json_object_get(req, "conn")));
+	else if (strcmp(c->words, "map import") == 0)
+		reply = map_import(daemon, json_string_value(json_object_get(req, "conn")));
+	else
+		reply = daemon_ask(daemon, req);
 	fclose(daemon);
 	if (!reply)
 		return EXIT_NO_DAEMON;

@@ -52,4 +52,10 @@ void tab_pairs(FILE *out, const json_t *obj, const char *empty);
 /** Prints everything about one connection, its black box behind the rest (tagctl_conn.c). */
 void conn_print(FILE *out, const json_t *row);
 
+/** map export: the connection tables to a file; what tagctl prints, NULL: no daemon. (tagctl_map.c)
+ */
+json_t *map_export(FILE *daemon, const char *path);
+/** map import: and back. (tagctl_map.c) */
+json_t *map_import(FILE *daemon, const char *path);
+
 #endif

@@ -335,3 +335,35 @@ def test_macs_and_announcements(make_lab, www):
     wait_for(lambda: lladdr("10.77.0.11") == "02:00:00:00:0a:01" and
              lladdr("fd77::11") == "02:00:00:00:0a:02", 5, what="announced")
     assert lab.stats()["announcements"] >= 4
+
+
+def test_gateway_restarts_under_live_connections(make_lab):
+    """The table is lost with the gateway; hashes and servers know. What they cannot know is imported."""
+    lab = make_lab(servers=3, accelerate="off", shared=SHARED, host_timeout=20)
+    serve(lab, 1, 2, 3)
+    holder = Holder(lab, 600)
+    before = holder.settled()["names"]
+    assert set(before) == {"s1", "s2", "s3"}
+    lab.kill("tagd")
+    lab.restart_gateway()
+    lab.wait_up()
+    report = holder.used(40)
+    nobody_lost(report, 600)
+    assert report["names"] == before
+    # connections that have another server than their hash means
+    for name in ("s1", "s2"):
+        lab.ctl("server", "drain", name)
+    other = Holder(lab, 100)
+    assert other.settled()["names"] == {"s3": 100}
+    path = lab.tmp / "flows.json"
+    assert lab.ctl("map", "export", path)["exported"] >= 700
+    lab.kill("tagd")
+    lab.restart_gateway()
+    wait_for(lambda: lab.run("gw", "tagctl", "version", check=False).returncode == 0, 10, 0.02, "tagd")
+    result = lab.ctl("map", "import", path)
+    assert result["imported"] + result["known"] >= 700 and result["refused"] == 0, result
+    lab.wait_up()
+    report = other.used(40)
+    nobody_lost(report, 100)
+    assert report["names"] == {"s3": 100}
+    nobody_lost(holder.used(40), 600)

@@ -165,6 +165,29 @@ static void test_gone_for_good_moves(void **state)
 	assert_int_equal(client(1, SYN).why, CORR_WHY_PICKED);	       /* the client begins anew */
 }
 
+/* A gateway that was restarted: nobody is attached, then one after the other comes. */
+static void test_unknown_segments_wait_for_their_server(void **state)
+{
+	uint16_t has[100];
+
+	cfg.reject = true;
+	publish(NULL, CORR_ALLOW, 3);
+	for (uint16_t i = 0; i < 100; i++)
+		has[i] = client(i, SYN).to;
+	corr_steer_free(s);
+	s = corr_steer_new(1000, &live);
+	for (int i = 0; i < 3; i++)
+		atomic_store(&live.server[i].share, 0);
+	for (uint16_t i = 0; i < 100; i++)
+		assert_int_equal(client(i, ACK).to, has[i]);
+	assert_int_equal(client(200, SYN).action, CORR_REJECT);
+	for (int i = 0; i < 3; i++) /* gone for good: nobody is there, but no RST for the living */
+		atomic_store(&live.server[i].leave, CORR_LEAVE_ALL);
+	assert_int_equal(client(201, ACK).action, CORR_DENY);
+	atomic_store(&live.server[1].share, CORR_SHARE_FULL);
+	assert_int_equal(client(201, ACK).to, 1);
+}
+
 static void test_who_speaks_has_it(void **state)
 {
 	const uint16_t guess = client(1, ACK).to, has = (uint16_t)((guess + 1) % 3);
@@ -371,6 +394,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		T(test_established_never_move),
 		T(test_gone_for_good_moves),
+		T(test_unknown_segments_wait_for_their_server),
 		T(test_who_speaks_has_it),
 		T(test_rules_decide),
 		T(test_answers_of_outbound_flows_pass),

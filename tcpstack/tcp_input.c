@@ -86,12 +86,11 @@ static enum tcp_verdict check_ack(struct tcp_conn *c, const struct tcp_seg *seg,
 	return TCP_V_OK;
 }
 
-/*
- * RFC 3168 section 6.1.3. A client marks its segments ECN-capable only when the
- * server's kernel agreed to it, so that the echo is right without knowing more.
- */
+/* RFC 3168 section 6.1.3: CE is echoed until the client has answered with CWR. */
 static void note_ecn(struct tcp_conn *c, const struct tcp_seg *seg)
 {
+	if (!c->ecn_ok)
+		return;
 	if (seg->flags & TCP_CWR)
 		c->ecn_echo = false;
 	if (seg->ce && seg->len)

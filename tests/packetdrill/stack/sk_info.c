@@ -101,7 +101,8 @@ size_t sk_info(const struct sk_sock *s, void *buf, size_t room)
 		i.tcpi_state = linux_state(c);
 		i.tcpi_options = (uint8_t)((c->ts_ok ? TCPI_OPT_TIMESTAMPS : 0) |
 					   (c->sack_ok ? TCPI_OPT_SACK : 0) |
-					   (c->wscale_ok ? TCPI_OPT_WSCALE : 0));
+					   (c->wscale_ok ? TCPI_OPT_WSCALE : 0) |
+					   (c->ecn_ok ? TCPI_OPT_ECN : 0));
 		i.tcpi_snd_wscale = c->snd_wscale & 15;
 		i.tcpi_rcv_wscale = c->rcv_wscale & 15;
 		i.tcpi_snd_mss = tcp_eff_mss(c);

@@ -242,6 +242,7 @@ static void test_ecn_echo(void **state)
 	struct tt t;
 
 	init_slow(&t);
+	t.c.ecn_ok = true;
 	t.ce = true;
 	tt_seg(&t, TCP_ACK, 0, 100, 0);
 	tt_expect(&t, 0, 0, 100, TCP_ECE); /* at once */

@@ -396,8 +396,8 @@ bool tcp_reset_for(const struct tcp_seg *seg, struct tcp_emit *e);
 void tcp_shutdown(struct tcp_conn *c, uint64_t now);
 
 /**
- * From now on *c goes by cfg (keepalive and user timeout of one connection, RFC 5482, are set so).
- * Call tcp_output() then, as after the others below.
+ * From now on *c goes by cfg, which names the same pools (keepalive and user timeout of one
+ * connection, RFC 5482, are set so). Call tcp_output() then, as after the others below.
  */
 void tcp_set_cfg(struct tcp_conn *c, const struct tcp_cfg *cfg);
 

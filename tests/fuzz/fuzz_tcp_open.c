@@ -8,11 +8,13 @@
 #include <errno.h>
 #include <string.h>
 
+#include "tcpstack/tcp_park.h"
 #include "tests/fuzz/fuzz_bytes.h"
 #include "tests/unit/tcpstack/tcp_check.h"
 #include "tests/unit/tcpstack/tcp_optparse.h"
 
 #define FLOWS	4
+#define RECORDS 24 /* transmission records of all: scarce */
 #define COOKIES 16 /* remembered per flow, newest */
 
 /** One 4-tuple, and its connection if there is one. */
@@ -33,6 +35,8 @@ struct world {
 	struct end end[FLOWS];
 	struct tcp_cfg cfg;
 	struct tcp_keys keys;
+	struct tcp_pool pool; /* of rec[] */
+	struct tcp_txrec rec[RECORDS];
 	struct tcp_challenges challenges;
 	struct tcp_listener l;
 	struct bytes in; /* the input */
@@ -107,6 +111,8 @@ static void setup(struct world *w)
 
 	tcp_keys_init(&w->keys, seed);
 	tcp_cfg_default(&w->cfg);
+	tcp_pool_init(&w->pool, w->rec, RECORDS, RECORDS / 4);
+	w->cfg.pool = &w->pool;
 	w->cfg.keys = &w->keys;
 	w->cfg.user_timeout_us = 20000000;
 	w->cfg.keep_idle_ms = 3000;
@@ -286,6 +292,19 @@ static void begin(struct end *e)
 	e->used = true;
 }
 
+/* A connection at rest gives up its memory and comes back. */
+static void park(struct end *e)
+{
+	uint64_t due = tcp_deadline(&e->c);
+	struct tcp_parked p;
+
+	if (tcp_park(&e->c, &p, e->w->now))
+		return;
+	PROMISE(tcp_parked_deadline(&p) == due);
+	memset(&e->c, 0xa5, sizeof(e->c));
+	tcp_unpark(&e->c, &p, &e->w->cfg, &ops);
+}
+
 /* A call of the program or of the shell. */
 static void call(struct end *e)
 {
@@ -339,6 +358,9 @@ static void call(struct end *e)
 		if (take(w, 1) % 16 == 0)
 			tcp_quiesce(&e->c, w->now);
 		break;
+	case 12:
+		park(e);
+		break;
 	default:
 		tcp_produced(&e->c, take(w, 1), w->now);
 	}
@@ -363,7 +385,7 @@ static void step(struct world *w)
 /* After every step. */
 static void check(struct world *w)
 {
-	uint32_t half = 0;
+	uint32_t half = 0, live = 0;
 
 	for (unsigned int i = 0; i < FLOWS; i++) {
 		struct end *e = &w->end[i];
@@ -379,9 +401,13 @@ static void check(struct world *w)
 			abort();
 		}
 		half += e->c.state == TCP_S_SYN_RCVD && e->c.listener;
-		if (e->c.state == TCP_S_CLOSED && !e->c.rst_due)
+		if (e->c.state == TCP_S_CLOSED && !e->c.rst_due) {
+			tcp_release(&e->c);
 			e->used = false;
+		}
+		live += e->used;
 	}
+	PROMISE(live || w->pool.n_free == w->pool.n_total);
 	PROMISE(half == w->l.n_half && half <= w->l.backlog);
 }
 

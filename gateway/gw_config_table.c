@@ -67,6 +67,7 @@ const struct gw_key gw_keys[] = {
 	G(GATEWAY, "metrics", STR, metrics, 0, 108, "",
 	  "metrics for Prometheus at ADDRESS:PORT or /PATH; empty: none"),
 	G(GATEWAY, "eal", STR, eal, 0, 256, "", "more arguments for DPDK's EAL"),
+	G(GATEWAY, "ttl", U32, ttl, 1, 255, "64", "TTL or hop limit of accelerated segments"),
 	G(GATEWAY, "mbufs", U32, mbufs, 2048, 1048576, "8192", "frame buffers of each worker"),
 	G(GATEWAY, "tx-records", U32, tx_records, 64, 16777216, "32768",
 	  "transmission records of each worker, 32 bytes each"),

@@ -21,6 +21,7 @@ struct net_l2 {
 	uint8_t src[6]; /* our MAC */
 	uint16_t vlan;	/* 802.1Q VID, 0: untagged */
 	uint32_t label; /* IPv6 flow label, 20 bits, the same in all of them (RFC 6437) */
+	uint8_t ttl;	/* TTL or hop limit; 0: 64 */
 };
 
 /**

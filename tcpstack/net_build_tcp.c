@@ -14,15 +14,17 @@ static void put_ip(uint8_t *buf, const struct net_l2 *l2, const struct net_flow 
 	const bool v4 = net_addr_is_v4(&f->local);
 	uint8_t *ip = buf + net_put_eth(buf, l2->dst, l2->src, l2->vlan,
 					v4 ? NET_ETHERTYPE_IP4 : NET_ETHERTYPE_IP6);
+	const uint8_t ttl = l2->ttl ? l2->ttl : NET_TTL;
 
 	if (!v4) {
-		net_put_ip6(ip, &f->local, &f->remote, NET_PROTO_TCP, NET_TTL, len);
+		net_put_ip6(ip, &f->local, &f->remote, NET_PROTO_TCP, ttl, len);
 		net_put32(ip, 6u << 28 | (e->ect ? ECT_0 << 20 : 0) | (l2->label & 0xfffff));
 		return;
 	}
 	net_put_ip4(ip, &f->local, &f->remote, NET_PROTO_TCP, ip_id, len);
-	if (!e->df_off && !e->ect)
+	if (!e->df_off && !e->ect && ttl == NET_TTL)
 		return;
+	ip[NET_IP4_TTL] = ttl;
 	ip[NET_IP4_TOS] = e->ect ? ECT_0 : 0;
 	if (e->df_off)
 		net_put16(ip + NET_IP4_FRAG, 0);

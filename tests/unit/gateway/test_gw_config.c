@@ -59,7 +59,7 @@ static void everything_is_read(void **state)
 	assert_int_equal(
 		load("# comment\n"
 		     "[gateway]\nname = g\nworkers = 3 ; three\nhost-timeout = 7\n"
-		     "max-accelerated = 2k\nlog-level = debug\n"
+		     "max-accelerated = 2k\nlog-level = debug\nttl = 37\n"
 		     "[fabric]\ndevice = soft1\nport = 2\ngid-index = 3\nlisten = /x\n" PORT
 		     "mtu = 9000\nnext-hop4 = 10.0.0.254\n" SERVER
 		     "address = fd00::11\n  10.0.0.12\n"
@@ -71,6 +71,7 @@ static void everything_is_read(void **state)
 	assert_int_equal(cfg.workers, 3);
 	assert_int_equal(cfg.host_timeout_ms, 7000);
 	assert_int_equal(cfg.max_accelerated, 2048);
+	assert_int_equal(cfg.ttl, 37);
 	assert_int_equal(cfg.log_level, GW_LOG_DEBUG);
 	assert_string_equal(cfg.device, "soft1");
 	assert_int_equal(cfg.dev_port, 2);
@@ -135,6 +136,7 @@ static void defaults_are_set(void **state)
 	assert_string_equal(cfg.name, "gw1");
 	assert_int_equal(cfg.workers, 1);
 	assert_int_equal(cfg.max_accelerated, 4096);
+	assert_int_equal(cfg.ttl, 64);
 	assert_int_equal(cfg.host_timeout_ms, 10000);
 	assert_string_equal(cfg.control, "/run/tag/tagd.sock");
 	assert_string_equal(cfg.listen, "/run/tag/fabric.sock");

@@ -50,7 +50,8 @@ static void test_tcp(void **state)
 	}
 }
 
-/* DF unless the path is narrower than any segment; the TTL; an IPv6 flow label that stays. */
+/* DF unless the path is narrower than any segment; ECT(0); the TTL; an IPv6 flow label that stays.
+ */
 static void test_ip_fields(void **state)
 {
 	struct tcp_emit e = {0};
@@ -62,13 +63,14 @@ static void test_ip_fields(void **state)
 	for (int df_off = 0; df_off < 2; df_off++) {
 		struct net_flow f = flow(false);
 
-		e.df_off = df_off;
+		e.df_off = e.ect = df_off;
 		fr.len = (uint32_t)net_build_tcp(fr.b, NET_MAX_HDR, &marked, &f, &e, 0, 16, 0, 7,
 						 &l4);
 		net_tcp_csum_finish(fr.b + l4, 20, 0);
 		assert_int_equal(parse(&fr, &p), NET_PERR_OK); /* header checksum included */
 		assert_int_equal(net_get16(fr.b + 14 + NET_IP4_FRAG), df_off ? 0 : 0x4000);
 		assert_int_equal(p.ttl, marked.ttl ? marked.ttl : 64);
+		assert_int_equal(p.ecn, e.ect ? 2 : 0);
 		marked.ttl = 200;
 	}
 	for (marked.label = 1; marked.label <= 0xfffff; marked.label = marked.label * 7 + 1) {
@@ -80,6 +82,7 @@ static void test_ip_fields(void **state)
 		assert_int_equal(parse(&fr, &p), NET_PERR_OK);
 		assert_int_equal(net_get32(fr.b + 14), 6u << 28 | marked.label);
 		assert_int_equal(p.ttl, 200);
+		assert_int_equal(p.ecn, 2);
 	}
 }
 

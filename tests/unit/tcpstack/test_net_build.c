@@ -80,7 +80,7 @@ static void test_ip_fields(void **state)
 						 &l4);
 		net_tcp_csum_finish(fr.b + l4, 20, 0);
 		assert_int_equal(parse(&fr, &p), NET_PERR_OK);
-		assert_int_equal(net_get32(fr.b + 14), 6u << 28 | marked.label);
+		assert_int_equal(net_get32(fr.b + 14), 6u << 28 | 2u << 20 | marked.label);
 		assert_int_equal(p.ttl, 200);
 		assert_int_equal(p.ecn, 2);
 	}

@@ -93,7 +93,7 @@ suites() {
 		echo "$SUITES"
 		return 0
 	fi
-	local list=${*:-$SUITES} s status=0 t0
+	local list=${*:-$SUITES} s status=0
 	for s in $list; do
 		[[ " $SUITES " == *" $s "* ]] || die "no such suite: $s (there are: $SUITES)"
 	done

@@ -152,7 +152,7 @@ int tcp_ack_emit(struct tcp_conn *c, uint32_t seq, uint64_t now)
 /* Holds back the ACK of a hole that is expected to close by itself, whatever made it due. */
 static bool hole_closes(struct tcp_conn *c, uint64_t now)
 {
-	if (now >= c->t_late || !c->n_ooo_placed)
+	if (!c->n_ooo_placed || now >= c->t_late)
 		return false;
 	if (c->t_ack > c->t_late)
 		c->t_ack = c->t_late;

@@ -13,12 +13,14 @@
 
 #include <assert.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "tcpstack/tcp_pool.h"
 
-#define TCP_RX_MAX    2 /* disjoint ranges of a retransmission's ready payload */
-#define TCP_READY_MAX 3 /* disjoint ranges of ready, unsent payload; more are asked for again */
+#define TCP_HOT_BYTES 320 /* of struct tcp_conn: all that traffic in order touches (tests/hot) */
+#define TCP_RX_MAX    2	  /* disjoint ranges of a retransmission's ready payload */
+#define TCP_READY_MAX 3	  /* disjoint ranges of ready, unsent payload; more are asked for again */
 
 /** Loss recovery states (tcp_recovery.c). */
 #define TCP_FOREACH_RECOVERY(_)                                        \
@@ -84,6 +86,9 @@ struct tcp_stats {
 	uint32_t segs_in;	/* segments given to tcp_input() */
 	uint32_t data_segs_out; /* of segs_out, with payload */
 	uint32_t data_segs_in;	/* of segs_in, with payload */
+	uint32_t max_rtt_us;	/* largest one */
+
+	/* So far the hot part, see struct tcp_conn */
 	uint32_t retx_segs;	/* segments emitted again */
 	uint32_t retx_bytes;	/* their payload */
 	uint32_t rto_count;	/* retransmission timeouts */
@@ -95,8 +100,6 @@ struct tcp_stats {
 	uint32_t ce_in;		/* segments received with CE */
 	uint32_t ece_out;	/* segments sent with ECE */
 	uint32_t min_rtt_us;	/* smallest round-trip time measured, 0: none */
-	uint32_t max_rtt_us;	/* largest one */
-	uint32_t rtt_count;	/* measurements */
 	uint32_t max_ss_cwnd;	/* largest cwnd in slow start, at the time of a reduction */
 	uint32_t max_ca_cwnd;	/* the same in congestion avoidance */
 	uint32_t pre_cong_cwnd; /* sum of cwnd before reductions, modulo 2^32 */
@@ -123,17 +126,23 @@ struct tcp_stats {
 
 /** One connection. */
 struct tcp_conn {
-	const struct tcp_cfg *cfg; /* tunables, shared, outlives the connection */
-	const struct tcp_ops *ops; /* actions, shared, outlives the connection */
-	uint64_t t_snd;		   /* when the sender timer is due, TCP_NEVER: not armed */
-	uint64_t t_late;	   /* until then a hole is not reported, see tcp_expect_late() */
-	uint64_t t_ack;		   /* when the delayed ACK is due, TCP_NEVER: not armed */
-
-	/* Connection as a whole: tcp.c, tcp_close.c */
+	/*
+	 * The first cache line: what everything needs. Members are in the order of use; what an
+	 * ACK or a segment in order touches comes first and ends at `stats` (tests/hot). The
+	 * file that owns a member is named with its group, or in tcp_priv.h.
+	 */
+	const struct tcp_cfg *cfg;  /* tunables, shared, outlives the connection */
+	const struct tcp_ops *ops;  /* actions, shared, outlives the connection */
+	uint64_t t_snd;		    /* when the sender timer is due, TCP_NEVER: not armed */
+	uint64_t t_ack;		    /* when the delayed ACK is due, TCP_NEVER: not armed */
 	uint8_t state;		    /* (readable) enum tcp_state */
 	uint8_t timer;		    /* (readable) enum tcp_timer_kind of t_snd */
+	uint8_t recovery;	    /* (readable) enum tcp_recovery_state */
+	uint8_t backoff;	    /* (readable) consecutive timeouts */
 	uint8_t snd_wscale;	    /* shift for windows received */
 	uint8_t rcv_wscale;	    /* shift for windows sent */
+	uint8_t n_ooo;		    /* used entries of ooo[] */
+	uint8_t n_ooo_placed;	    /* used entries of ooo_placed[] */
 	uint16_t mss;		    /* (readable) payload per segment before options */
 	uint16_t rcv_mss;	    /* largest segment seen from the client, for delayed ACKs */
 	bool wscale_ok : 1;	    /* window scaling in use */
@@ -170,28 +179,102 @@ struct tcp_conn {
 	bool epoch_valid : 1;	    /* CUBIC's epoch has begun */
 	bool zero_out : 1;	    /* the last window we advertised was 0 */
 	uint8_t limit : 2;	    /* enum tcp_limit */
+	bool ecn_ok : 1;	    /* both SYNs agreed on ECN, RFC 3168 */
+	bool ecn_ask : 1;	    /* opening: our SYN asks for ECN */
+	bool cwr_due : 1;	    /* the next new segment carries CWR (tcp_ecn.c) */
+	bool syn_due : 1;	    /* opening: the SYN or SYN-ACK is to be sent */
+	bool syn_sent : 1;	    /* opening: it was sent */
+	bool syn_lost : 1;	    /* the SYN or SYN-ACK was sent again after a timeout */
+	bool syn_rst_due : 1;	    /* opening: a RST with syn_rst is to be sent */
+	bool nagle : 1;		    /* short segments wait for ACKs of short ones */
+	bool cork : 1;		    /* short segments wait */
+	bool keepalive : 1;	    /* silence is probed */
+	bool keep_due : 1;	    /* a keepalive is to be sent */
+	bool urg_in : 1;	    /* rcv_up is known */
+	bool urg_out : 1;	    /* snd_up is not acknowledged */
+	bool pm_sent : 1;	    /* a full segment of this size was sent */
+	bool pm_proven : 1;	    /* and acknowledged */
+	bool pm_out : 1;	    /* a probe is out */
+	bool pm_bad : 1;	    /* and an ICMP error says that it did not fit */
+	bool pm_hole : 1;	    /* the size fell because of timeouts, not of an ICMP error */
+	bool ptb_pending : 1;	    /* an ICMP error waits for a timeout */
+	bool is_v6 : 1;		    /* over IPv6 */
+	bool df_off : 1;	    /* IPv4: sent without DF */
+	uint8_t n_ready;	    /* used entries of ready[] */
+	uint8_t quick;		    /* ACKs still to be sent without delay */
+	uint8_t dup_due;	    /* duplicate ACKs owed to a client without SACK */
+	uint32_t snd_una;	    /* (readable) oldest unacknowledged */
+	uint32_t snd_nxt; /* (readable) next to send; retransmission never moves it back */
 
-	bool ecn_ok : 1;      /* both SYNs agreed on ECN, RFC 3168 */
-	bool ecn_ask : 1;     /* opening: our SYN asks for ECN */
-	bool cwr_due : 1;     /* the next new segment carries CWR (tcp_ecn.c) */
-	bool syn_due : 1;     /* opening: the SYN or SYN-ACK is to be sent */
-	bool syn_sent : 1;    /* opening: it was sent */
-	bool syn_lost : 1;    /* the SYN or SYN-ACK was sent again after a timeout */
-	bool syn_rst_due : 1; /* opening: a RST with syn_rst is to be sent */
+	/* Receiving in order and acknowledging: tcp_input.c, tcp_ooo.c, tcp_ack.c, tcp_time.c */
+	uint32_t rcv_nxt;	/* (readable) accepted: next in-order */
+	uint32_t rcv_placed;	/* (readable) placed: what an ACK may say */
+	uint32_t rcv_acked;	/* last ACK sent, Last.ACK.sent of RFC 7323 */
+	uint32_t rcv_edge;	/* (readable) right edge promised */
+	uint32_t rcv_room;	/* right edge of the server's ring */
+	uint32_t rcv_max;	/* largest window the ring ever had */
+	struct tcp_range dsack; /* duplicate to report, RFC 2883; empty: none */
+	uint32_t ts_recent;	/* TS.Recent */
+	uint32_t ts_age_ms;	/* when ts_recent was updated */
+	uint32_t ts_off;	/* TSval = ts_off + milliseconds */
+	uint32_t heard_ms;	/* when the client was heard last */
+	uint32_t snd_avail;	/* (readable) end of the bytes produced */
+	uint32_t snd_wnd;	/* (readable) the client's window, bytes */
+	uint32_t snd_wl1;	/* SND.WL1 */
+	uint32_t snd_wl2;	/* SND.WL2 */
+	uint32_t box; /* black box in cfg->boxes, which may have been lost; 0: none (tcp_trace.c) */
 
-	bool nagle : 1;	    /* short segments wait for ACKs of short ones */
-	bool cork : 1;	    /* short segments wait */
-	bool keepalive : 1; /* silence is probed */
-	bool keep_due : 1;  /* a keepalive is to be sent */
-	bool urg_in : 1;    /* rcv_up is known */
-	bool urg_out : 1;   /* snd_up is not acknowledged */
+	/* Both: windows, congestion, timers: tcp_window.c, tcp_cubic.c, tcp_rtt.c, tcp_timer.c */
+	uint32_t want_nxt;  /* end of what was wanted; [snd_nxt, want_nxt) */
+	uint32_t sent_ms;   /* when payload was last emitted */
+	uint32_t alive_ms;  /* when the client last made progress, for the user timeout */
+	uint32_t cwnd;	    /* (readable) congestion window */
+	uint32_t srtt_us;   /* (readable) smoothed RTT, 0: not measured */
+	uint32_t rto_us;    /* what RTO and probe timeout count from, low 32 bits */
+	uint32_t sacked;    /* (readable) bytes SACKed */
+	uint32_t lost;	    /* (readable) bytes deemed lost, not retransmitted since */
+	uint32_t rttvar_us; /* (readable) its variation */
+	uint32_t ssthresh;  /* (readable) slow start threshold, UINT32_MAX: none */
+	uint32_t snd_sml;   /* end of the last short segment sent */
+	uint16_t mss_max;   /* what both ends would take */
+	uint8_t pm_rtos;    /* timeouts in a row at this size */
+	uint8_t keep_sent;  /* keepalives since the client was heard, no answer yet */
+	uint8_t frto;	    /* enum tcp_frto_step */
+	uint8_t n_rx;	    /* used entries of rx[] */
+	uint8_t dup_acks;   /* consecutive duplicate ACKs, saturating */
+
+	/* Sending: tcp_payload.c, tcp_rec.c (the pool is in cfg), tcp_rack.c, tcp_hystart.c */
+	uint8_t hs_css;		    /* rounds of conservative slow start, 0: not in it */
+	struct tcp_txrec *rec;	    /* the first, NULL: nothing is in flight */
+	struct tcp_txrec *rec_tail; /* the last */
+	uint16_t n_rec;		    /* (readable) records held */
+	uint16_t n_sacked;	    /* SACKed runs */
+	uint32_t rack_us;     /* RACK.xmit_ts: when the latest delivered run left, low 32 bits */
+	uint32_t rack_end;    /* RACK.end_seq: its end */
+	uint32_t rack_rtt_us; /* RACK.rtt: its RTT */
+	uint32_t rack_fack;   /* RACK.fack: highest sequence number delivered */
+	uint32_t min_rtt_us;  /* (readable) RACK.min_RTT, 0: not measured */
+	uint32_t min_rtt_ms;  /* when it was measured */
+	uint32_t rtt_seq;     /* what was sent from here on is timed next */
+	uint32_t rx_start;    /* retransmission wanted: [rx_start, rx_end) */
+	uint32_t rx_end;      /* equal to rx_start: none */
+	uint32_t pm_end;      /* end of the first full segment of this size; see pm_sent */
+	uint32_t hs_end;      /* HyStart++: end of the round */
+	uint16_t hs_last_ms;  /* smallest RTT of the round before, UINT16_MAX: none */
+	uint16_t hs_cur_ms;   /* smallest RTT of this round, UINT16_MAX: none */
+	uint16_t hs_base_ms;  /* RTT that began conservative slow start */
+	uint8_t hs_count;     /* samples of this round, saturating */
+	struct tcp_range ready[TCP_READY_MAX]; /* ready and unsent, ascending */
+
+	struct tcp_stats stats; /* (readable) the end of what is hot; its own first members are */
+
+	/* Cold from here on */
+	uint64_t t_late;  /* until then a hole is not reported, see tcp_expect_late() */
+	uint32_t max_wnd; /* largest snd_wnd seen */
 
 	/* Asked for by the program: tcp_nagle.c, tcp_keepalive.c, tcp_urgent.c */
-	uint8_t keep_sent; /* keepalives since the client was heard, no answer yet */
-	uint32_t heard_ms; /* when the client was heard last */
-	uint32_t snd_sml;  /* end of the last short segment sent */
-	uint32_t snd_up;   /* SND.UP: one past our urgent data */
-	uint32_t rcv_up;   /* RCV.UP: one past the client's */
+	uint32_t snd_up; /* SND.UP: one past our urgent data */
+	uint32_t rcv_up; /* RCV.UP: one past the client's */
 
 	/* Opening, until ESTABLISHED: tcp_open.c. rcv_max is the ring's size meanwhile. */
 	struct tcp_listener *listener; /* whose backlog counts us; NULL: not half-open */
@@ -199,43 +282,13 @@ struct tcp_conn {
 	uint32_t syn_rst;	       /* sequence number of the RST that is due */
 	uint16_t syn_mss;	       /* MSS we announce */
 
-	/* Sender: tcp_output.c, tcp_window.c */
-	uint32_t snd_una;   /* (readable) oldest unacknowledged */
-	uint32_t snd_nxt;   /* (readable) next to send; retransmission never moves it back */
-	uint32_t snd_avail; /* (readable) end of the bytes produced */
-	uint32_t snd_wnd;   /* (readable) the client's window, bytes */
-	uint32_t snd_wl1;   /* SND.WL1 */
-	uint32_t snd_wl2;   /* SND.WL2 */
-	uint32_t max_wnd;   /* largest snd_wnd seen */
-	uint32_t sent_ms;   /* when payload was last emitted */
-	uint32_t alive_ms;  /* when the client last made progress, for the user timeout */
-
 	/* Payload wanted and ready: tcp_payload.c */
-	uint32_t want_nxt;		       /* end of what was wanted; [snd_nxt, want_nxt) */
-	struct tcp_range ready[TCP_READY_MAX]; /* ready and unsent, ascending */
-	uint32_t rx_start;		       /* retransmission wanted: [rx_start, rx_end) */
-	uint32_t rx_end;		       /* equal to rx_start: none */
-	struct tcp_range rx[TCP_RX_MAX];       /* ready parts of it, ascending */
-
-	/* Transmission records of [snd_una, snd_nxt): tcp_rec.c; the pool is in cfg */
-	struct tcp_txrec *rec;	    /* the first, NULL: nothing is in flight */
-	struct tcp_txrec *rec_tail; /* the last */
-	uint32_t sacked;	    /* (readable) bytes SACKed */
-	uint32_t lost;		    /* (readable) bytes deemed lost, not retransmitted since */
-	uint16_t n_rec;		    /* (readable) records held */
-	uint16_t n_sacked;	    /* SACKed runs */
+	struct tcp_range rx[TCP_RX_MAX]; /* ready parts of it, ascending */
 
 	/* Recovery: tcp_recovery.c, tcp_rack.c, tcp_prr.c, tcp_undo.c, tcp_frto.c, tcp_tlp.c */
 	uint32_t recover;	/* recovery ends when snd_una reaches it */
-	uint32_t rto_us;	/* what RTO and probe timeout count from, low 32 bits */
-	uint32_t rack_us;	/* RACK.xmit_ts: when the latest delivered run left, low 32 bits */
-	uint32_t rack_end;	/* RACK.end_seq: its end */
-	uint32_t rack_rtt_us;	/* RACK.rtt: its RTT */
-	uint32_t rack_fack;	/* RACK.fack: highest sequence number delivered */
 	uint32_t reo_us;	/* when the reordering window ends, low 32 bits */
 	uint32_t dsack_round;	/* RACK.dsack_round: snd_nxt when reo_mult grew */
-	uint32_t min_rtt_us;	/* (readable) RACK.min_RTT, 0: not measured */
-	uint32_t min_rtt_ms;	/* when it was measured */
 	uint32_t prr_delivered; /* RFC 9937, bytes */
 	uint32_t prr_out;	/* RFC 9937, bytes */
 	uint32_t prr_flight;	/* RecoverFS of RFC 9937, bytes */
@@ -246,86 +299,39 @@ struct tcp_conn {
 	uint32_t undo_tsval;	/* timestamp of the first retransmission */
 	uint32_t ecn_seq;	/* snd_nxt at the last reduction: one per round trip */
 	uint32_t tlp_end;	/* snd_nxt when the tail loss probe was sent */
-	uint8_t n_ready;	/* used entries of ready[] */
-	uint8_t n_rx;		/* used entries of rx[] */
-	uint8_t recovery;	/* (readable) enum tcp_recovery_state */
-	uint8_t frto;		/* enum tcp_frto_step */
-	uint8_t dup_acks;	/* consecutive duplicate ACKs, saturating */
 	uint8_t reo_mult;	/* RACK.reo_wnd_mult, 1 and more */
 	uint8_t reo_persist;	/* RACK.reo_wnd_persist */
-	uint8_t backoff;	/* (readable) consecutive timeouts */
-	uint8_t n_ooo;		/* used entries of ooo[] */
-	uint8_t n_ooo_placed;	/* used entries of ooo_placed[] */
 
 	/* Congestion control: tcp_cubic.c; bytes, milliseconds */
-	uint32_t cwnd;	      /* (readable) congestion window */
-	uint32_t ssthresh;    /* (readable) slow start threshold, UINT32_MAX: none */
 	uint32_t w_max;	      /* window before the last reduction */
 	uint32_t w_est;	      /* what Reno would have */
 	uint32_t w_est_acked; /* acknowledged bytes not yet turned into w_est */
 	uint32_t cwnd_prior;  /* cwnd at the last reduction */
 	uint32_t epoch_ms;    /* start of the epoch */
 	uint32_t k_ms;	      /* K: time from epoch to w_max */
-	uint32_t hs_end;      /* HyStart++: end of the round */
-	uint16_t hs_last_ms;  /* smallest RTT of the round before, UINT16_MAX: none */
-	uint16_t hs_cur_ms;   /* smallest RTT of this round, UINT16_MAX: none */
-	uint16_t hs_base_ms;  /* RTT that began conservative slow start */
-	uint8_t hs_count;     /* samples of this round, saturating */
-	uint8_t hs_css;	      /* rounds of conservative slow start, 0: not in it */
-
-	/* Round-trip time: tcp_rtt.c */
-	uint32_t srtt_us;   /* (readable) smoothed RTT, 0: not measured */
-	uint32_t rttvar_us; /* (readable) its variation */
-	uint32_t rtt_seq;   /* what was sent from here on is timed next */
 
 	/* Receiver: tcp_input.c, tcp_ooo.c, tcp_ack.c */
-	uint32_t rcv_nxt;			   /* (readable) accepted: next in-order */
-	uint32_t rcv_placed;			   /* (readable) placed: what an ACK may say */
-	uint32_t rcv_acked;			   /* last ACK sent, Last.ACK.sent of RFC 7323 */
-	uint32_t rcv_edge;			   /* (readable) right edge promised */
-	uint32_t rcv_room;			   /* right edge of the server's ring */
-	uint32_t rcv_max;			   /* largest window the ring ever had */
 	uint32_t fin_seq;			   /* sequence number of the client's FIN */
 	struct tcp_range ooo[TCP_MAX_SACK];	   /* accepted beyond rcv_nxt, recent first */
 	struct tcp_range ooo_placed[TCP_MAX_SACK]; /* those of them that are placed */
-	struct tcp_range dsack;			   /* duplicate to report, RFC 2883; empty: none */
-	uint8_t quick;				   /* ACKs still to be sent without delay */
-	uint8_t dup_due;       /* duplicate ACKs owed to a client without SACK */
-	uint8_t n_challenge;   /* challenge ACKs sent in this interval */
-	uint32_t challenge_ms; /* start of the interval */
-
-	/* Timestamps: tcp_time.c */
-	uint32_t ts_off;    /* TSval = ts_off + milliseconds */
-	uint32_t ts_recent; /* TS.Recent */
-	uint32_t ts_age_ms; /* when ts_recent was updated */
+	uint8_t n_challenge;			   /* challenge ACKs sent in this interval */
+	uint32_t challenge_ms;			   /* start of the interval */
 
 	/* Path MTU: tcp_icmp.c, tcp_pmtu.c, tcp_plpmtu.c; sizes as mss */
-	uint32_t pm_end;       /* end of the first full segment of this size; see pm_sent */
 	uint32_t pm_seq;       /* start of the probe that is out */
 	uint32_t pm_probe_end; /* its end */
 	uint32_t pm_ms;	       /* when the last search ended */
 	uint32_t pm_fail;      /* smallest size known to fail, above mss_max: none */
 	uint32_t ptb_seq;      /* what the pending error quotes */
 	uint16_t ptb_mss;      /* what the pending error asks for */
-	uint16_t mss_max;      /* what both ends would take */
 	uint16_t pm_next;      /* size to probe, 0: no search */
 	uint8_t pm_tries;      /* probes of that size that were lost */
-	uint8_t pm_rtos;       /* timeouts in a row at this size */
 	uint8_t soft_error;    /* (readable) enum tcp_icmp_kind of the last soft error */
-	bool pm_sent : 1;      /* a full segment of this size was sent */
-	bool pm_proven : 1;    /* and acknowledged */
-	bool pm_out : 1;       /* a probe is out */
-	bool pm_bad : 1;       /* and an ICMP error says that it did not fit */
-	bool pm_hole : 1;      /* the size fell because of timeouts, not of an ICMP error */
-	bool ptb_pending : 1;  /* an ICMP error waits for a timeout */
-	bool is_v6 : 1;	       /* over IPv6 */
-	bool df_off : 1;       /* IPv4: sent without DF */
-
-	uint32_t box; /* black box in cfg->boxes, which may have been lost; 0: none (tcp_trace.c) */
-
-	struct tcp_stats stats; /* (readable) */
 };
 
 static_assert(sizeof(struct tcp_conn) <= 768, "one connection must stay small");
+static_assert(offsetof(struct tcp_conn, stats) + offsetof(struct tcp_stats, retx_segs) <=
+		      TCP_HOT_BYTES,
+	      "what is hot stays together");
 
 #endif

@@ -40,10 +40,7 @@ void tcp_stats_cwnd(struct tcp_conn *c)
 
 void tcp_stats_rtt(struct tcp_conn *c, uint32_t us)
 {
-	c->stats.rtt_count++;
 	c->stats.max_rtt_us = tcp_max(c->stats.max_rtt_us, us);
-	if (!c->stats.min_rtt_us || us < c->stats.min_rtt_us)
-		c->stats.min_rtt_us = us;
 }
 
 void tcp_estats_get(const struct tcp_conn *c, uint64_t now, struct tcp_estats *e)

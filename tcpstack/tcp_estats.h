@@ -46,9 +46,8 @@
 	_(perf, SndLimTimeSndUs, limit_us(c, TCP_LIM_SENDER, now))                            \
 	_(path, RetranThresh, (uint32_t)TCP_DUP_THRESH)                                       \
 	_(path, RTTVarUs, c->rttvar_us)                                                       \
-	_(path, MinRTTUs, c->stats.min_rtt_us)                                                \
+	_(path, MinRTTUs, c->stats.min_rtt_us ? c->stats.min_rtt_us : c->min_rtt_us)          \
 	_(path, MaxRTTUs, c->stats.max_rtt_us)                                                \
-	_(path, CountRTT, c->stats.rtt_count)                                                 \
 	_(path, PreCongSumCwnd, c->stats.pre_cong_cwnd)                                       \
 	_(path, ECNsignals, c->stats.ecn_signals)                                             \
 	_(path, DupAcksOut, c->stats.dup_acks_out)                                            \

@@ -79,7 +79,8 @@ static enum tcp_verdict check_ack(struct tcp_conn *c, const struct tcp_seg *seg,
 		tcp_challenge(c, now);
 		return TCP_V_ACK_FUTURE;
 	}
-	if (tcp_lt(seg->ack, c->snd_una - tcp_min(c->max_wnd, 1u << 30))) {
+	if (tcp_lt(seg->ack, c->snd_una) &&
+	    tcp_lt(seg->ack, c->snd_una - tcp_min(c->max_wnd, 1u << 30))) {
 		tcp_challenge(c, now);
 		return TCP_V_ACK_OLD;
 	}
@@ -138,9 +139,12 @@ static void note_segment(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t
 {
 	c->stats.segs_in++;
 	c->stats.data_segs_in += seg->len != 0;
-	c->stats.sacks_in += seg->n_sack != 0;
-	c->stats.ce_in += seg->ce;
-	c->stats.zero_wnd_in += !seg->wnd && c->snd_wnd && (seg->flags & TCP_ACK);
+	if (seg->n_sack)
+		c->stats.sacks_in++;
+	if (seg->ce)
+		c->stats.ce_in++;
+	if (!seg->wnd && c->snd_wnd && (seg->flags & TCP_ACK))
+		c->stats.zero_wnd_in++;
 	tcp_trace_now(c, now);
 	tcp_trace(c, TCP_TR_IN, seg->flags, (uint16_t)tcp_min(seg->len, UINT16_MAX), seg->seq,
 		  seg->ack);

@@ -22,6 +22,8 @@ void tcp_rack_min_rtt(struct tcp_conn *c, uint32_t us, uint64_t now)
 	us = tcp_max(us, 1);
 	if (c->min_rtt_us && us > c->min_rtt_us && tcp_ms(now) - c->min_rtt_ms < MIN_RTT_MS)
 		return;
+	if (us != c->min_rtt_us && (!c->stats.min_rtt_us || us < c->stats.min_rtt_us))
+		c->stats.min_rtt_us = us; /* of all times */
 	c->min_rtt_us = us;
 	c->min_rtt_ms = tcp_ms(now);
 }

@@ -56,12 +56,13 @@ void tcp_undo(struct tcp_conn *c)
 
 bool tcp_undo_eifel(struct tcp_conn *c, const struct tcp_seg *seg)
 {
-	bool old_echo = c->ts_ok && seg->has_ts && tcp_lt(seg->tsecr, c->undo_tsval);
+	bool old_echo;
 
 	if (c->recovery == TCP_R_OPEN || !c->undo_ok || c->undo_judged ||
 	    tcp_leq(c->snd_una, c->undo_seq))
 		return false;
 	c->undo_judged = true; /* only the first ACK tells, RFC 3522 section 3.2 step 3 */
+	old_echo = c->ts_ok && seg->has_ts && tcp_lt(seg->tsecr, c->undo_tsval);
 	if (c->undo_retx && !old_echo)
 		return false;
 	c->reordering = true;

@@ -59,6 +59,8 @@ bool tcp_window_opened(const struct tcp_conn *c)
 
 void tcp_window_in(struct tcp_conn *c, const struct tcp_seg *seg)
 {
+	uint32_t wnd = (uint32_t)seg->wnd << (c->wscale_ok ? c->snd_wscale : 0);
+
 	/*
 	 * An ACK that advances is newer than any before, also on a retransmission
 	 * with an old sequence number: not to take its window would move the edge.
@@ -66,10 +68,12 @@ void tcp_window_in(struct tcp_conn *c, const struct tcp_seg *seg)
 	if (!tcp_lt(c->snd_una, seg->ack) && !tcp_lt(c->snd_wl1, seg->seq) &&
 	    !(c->snd_wl1 == seg->seq && tcp_leq(c->snd_wl2, seg->ack)))
 		return;
-	c->snd_wnd = (uint32_t)seg->wnd << (c->wscale_ok ? c->snd_wscale : 0);
 	c->snd_wl1 = seg->seq;
 	c->snd_wl2 = seg->ack;
-	c->max_wnd = tcp_max(c->max_wnd, c->snd_wnd);
+	if (c->snd_wnd == wnd)
+		return;
+	c->snd_wnd = wnd;
+	c->max_wnd = tcp_max(c->max_wnd, wnd);
 }
 
 uint32_t tcp_window_usable(const struct tcp_conn *c)

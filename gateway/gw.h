@@ -78,6 +78,7 @@ struct gw_port_cfg {
 	uint32_t n_addr;
 	struct net_addr next_hop4, next_hop6; /* default routers; zero: none */
 	uint16_t mtu;			      /* IP MTU */
+	uint16_t vlan;			      /* VID of its frames, 0: untagged */
 	uint32_t announce;		      /* gratuitous ARPs or NAs per address and change */
 	uint32_t announce_ms;		      /* between two of them */
 };
@@ -187,7 +188,7 @@ struct gw_port {
 	const struct gw_port_cfg *cfg;
 	bool hw_csum;	/* the device finishes TCP and IPv4 checksums */
 	bool multi_seg; /* the device takes chains of mbufs */
-	bool opened;	/* probed: to be closed */
+	bool opened;	/* probed: to be polled and closed; not on another port's device */
 };
 
 /** One attached host as one worker uses it. Owned by the worker while attached. */

@@ -72,6 +72,14 @@ static void check_ports(struct gw_config_ctx *c)
 					p->name, t, first->name);
 		}
 	}
+	for (uint32_t i = 0; i < g->n_port; i++)
+		for (uint32_t j = 0; j < i; j++)
+			if (strcmp(g->port[i].devargs, g->port[j].devargs) == 0 &&
+			    g->port[i].vlan == g->port[j].vlan)
+				gw_config_error(c, c->port_line[i],
+						"[port \"%s\"]: found the device and vlan of [port "
+						"\"%s\"]; allowed: each pair once",
+						g->port[i].name, g->port[j].name);
 	if (g->n_port == 0)
 		gw_config_error(c, c->line, "[port \"NAME\"]: not found; allowed: 1 to %u of them",
 				GW_MAX_PORTS);

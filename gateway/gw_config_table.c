@@ -91,6 +91,8 @@ const struct gw_key gw_keys[] = {
 	P("next-hop4", ADDR4, next_hop4, 0, 0, "", "default router for IPv4"),
 	P("next-hop6", ADDR6, next_hop6, 0, 0, "", "default router for IPv6"),
 	P("mtu", U16, mtu, 1280, 9000, "1500", "IP MTU of the client LAN"),
+	P("vlan", U16, vlan, 0, 4094, "0",
+	  "802.1Q VID of its frames, 0: untagged; ports may share a device"),
 	P("announce", U32, announce, 0, 20, "3",
 	  "gratuitous ARPs or neighbour advertisements when an address comes; 0: none"),
 	P("announce-interval", SECONDS, announce_ms, 1, 60, "1", "seconds between them"),

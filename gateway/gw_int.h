@@ -61,6 +61,16 @@ bool gw_port_owns(const struct gw_port *p, const struct net_addr *a);
 /** Port whose subnet has addr, or NULL. */
 struct gw_port *gw_port_of(struct gw *gw, const struct net_addr *a);
 
+/* --- gw_vlan.c --- */
+/** Port of a frame that a device received, its tag taken off; NULL: nobody's VLAN. */
+struct gw_port *gw_vlan_rx(struct gw_worker *w, struct gw_port *trunk, struct rte_mbuf *m);
+/** Puts the port's tag on. 0 or ENOMEM, EINVAL. */
+int gw_vlan_tx(const struct gw_port *port, struct rte_mbuf **m);
+/** The port before this one that opened the same device, or NULL. */
+struct gw_port *gw_vlan_trunk(struct gw *gw, const struct gw_port *port);
+/** Largest MTU of the ports on a device. */
+uint16_t gw_vlan_mtu(const struct gw_cfg *cfg, const char *devargs);
+
 /* --- gw_port_tx.c --- */
 /** Gives everything queued to the devices. Returns frames given. */
 uint32_t gw_port_flush(struct gw_worker *w);

@@ -147,13 +147,18 @@ static void fragment_rx(struct gw_worker *w, struct gw_port *port, struct rte_mb
 }
 
 /* One frame. */
-static void frame_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m)
+static void frame_rx(struct gw_worker *w, struct gw_port *trunk, struct rte_mbuf *m)
 {
+	struct gw_port *port = gw_vlan_rx(w, trunk, m);
 	const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
 	struct net_pkt p;
 	enum net_perr e;
 
 	w->stats.lan_rx_bytes += m->pkt_len;
+	if (!port) {
+		gw_drop(w, GW_DROP_VLAN, m);
+		return;
+	}
 	if (m->nb_segs > 1 || m->pkt_len > GW_FRAME_MAX(port->cfg->mtu)) {
 		gw_event(w, GW_EV_OVERSIZED, "port %s: %u bytes", port->cfg->name, m->pkt_len);
 		gw_drop(w, GW_DROP_OVERSIZED, m);

@@ -102,7 +102,7 @@ static uint32_t max_mtu(const struct rte_eth_dev_info *info)
 }
 
 /* What of the wanted offloads the device has, into *conf. */
-static void choose_offloads(struct gw_port *p, const struct rte_eth_dev_info *info,
+static void choose_offloads(struct gw_port *p, uint32_t mtu, const struct rte_eth_dev_info *info,
 			    struct rte_eth_conf *conf)
 {
 	uint64_t tx = info->tx_offload_capa, rx = info->rx_offload_capa;
@@ -113,8 +113,8 @@ static void choose_offloads(struct gw_port *p, const struct rte_eth_dev_info *in
 	if (!p->hw_csum)
 		conf->txmode.offloads &= ~CSUM_CAPS;
 	conf->rxmode.offloads = rx & RTE_ETH_RX_OFFLOAD_CHECKSUM;
-	conf->rxmode.mtu = RTE_MIN(p->cfg->mtu, max_mtu(info));
-	if (conf->rxmode.mtu < p->cfg->mtu)
+	conf->rxmode.mtu = RTE_MIN(mtu, max_mtu(info));
+	if (conf->rxmode.mtu < mtu)
 		gw_log(GW_LOG_WARNING,
 		       "[port \"%s\"] mtu: the device names %u as its limit; larger frames pass only if "
 		       "it does not mean it (af_packet: see its framesz)",
@@ -150,6 +150,15 @@ static void open_macs(struct gw *gw, struct gw_port *p)
 	}
 }
 
+/* A port on a device that another one has opened. */
+static void port_join(struct gw_port *p, const struct gw_port *trunk)
+{
+	p->id = trunk->id;
+	p->mac = trunk->mac;
+	p->hw_csum = trunk->hw_csum;
+	p->multi_seg = trunk->multi_seg;
+}
+
 static int port_open(struct gw *gw, struct gw_port *p)
 {
 	struct rte_eth_conf conf = {0};
@@ -175,7 +184,7 @@ static int port_open(struct gw *gw, struct gw_port *p)
 		       gw->n_worker);
 		return EINVAL;
 	}
-	choose_offloads(p, &info, &conf);
+	choose_offloads(p, gw_vlan_mtu(gw->cfg, p->cfg->devargs), &info, &conf);
 	if (gw->n_worker > 1) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf =
@@ -211,7 +220,11 @@ int gw_ports_open(struct gw *gw)
 		p->index = (uint16_t)i;
 		p->cfg = &gw->cfg->port[i];
 		gw->n_port = i + 1;
-		rc = port_open(gw, p);
+		rc = 0;
+		if (gw_vlan_trunk(gw, p))
+			port_join(p, gw_vlan_trunk(gw, p));
+		else
+			rc = port_open(gw, p);
 		if (rc)
 			return rc;
 		gw_log(GW_LOG_INFO, "port %s: %s, MAC " RTE_ETHER_ADDR_PRT_FMT ", checksums in %s",

@@ -80,6 +80,10 @@ void gw_port_tx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m)
 			return;
 		}
 	}
+	if (gw_vlan_tx(port, &m)) {
+		gw_drop(w, GW_DROP_NO_MBUF, m);
+		return;
+	}
 	w->tx[port->index][w->n_tx[port->index]++] = m;
 	if (w->n_tx[port->index] == RTE_DIM(w->tx[0]))
 		flush_port(w, port);

@@ -105,7 +105,8 @@ static uint32_t poll_ports(struct gw_worker *w)
 
 	for (uint32_t i = 0; i < w->gw->n_port; i++) {
 		struct gw_port *p = &w->gw->port[i];
-		uint16_t n = rte_eth_rx_burst(p->id, (uint16_t)w->index, m, GW_BURST);
+		uint16_t n =
+			!p->opened ? 0 : rte_eth_rx_burst(p->id, (uint16_t)w->index, m, GW_BURST);
 
 		if (n)
 			gw_lan_rx(w, p, m, n);

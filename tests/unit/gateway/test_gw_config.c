@@ -177,6 +177,8 @@ static void each_error_is_told(void **state)
 		{PORT "address = 224.0.0.1/8\n", 1, "unicast"},
 		{PORT "[port \"q\"]\ndevice = e\naddress = 10.0.0.1/24\n", 4, "each address once"},
 		{PORT "[port \"q\"]\naddress = 10.0.1.1/24\n", 5, "device"},
+		{PORT "[port \"q\"]\ndevice = d\naddress = 10.0.1.1/24\n", 4, "each pair once"},
+		{PORT "vlan = 4095\n", 4, "0 to 4094"},
 		{PORT SERVER "address = fd00::11, 10.0.0.11\n", 4, "each address once"},
 		{PORT "[server \"t\"]\nkey = k\naddress = 10.0.0.1\n", 4, "gateway's own"},
 		{PORT "[server \"t\"]\nkey = k\naddress = 10.0.9.1\n", 4, "subnet"},

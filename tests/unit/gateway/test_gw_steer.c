@@ -320,6 +320,49 @@ static void a_host_is_announced(void **state)
 	assert_int_equal(gw0->stats.announcements, 8);
 }
 
+/* Two ports on one device, the second one tagged. */
+static void vlans_have_ports(void **state)
+{
+	struct gw_port_cfg *five = &gb.cfg->port[1];
+	struct net_addr target = gb_addr("10.78.0.11"), client = gb_addr("10.78.0.2");
+	uint8_t f[2048], out[2048];
+	struct net_neigh_info info;
+	struct net_pkt p;
+	size_t n;
+
+	*five = gb.cfg->port[0];
+	five->addr[0] = gb_addr("10.78.0.1");
+	five->n_addr = 1;
+	five->vlan = 5;
+	gb.cfg->n_port = 2;
+	gb.cfg->server[0].addr[gb.cfg->server[0].n_addr++] = target;
+	publish();
+	gb.port[1] = gb.port[0];
+	gb.port[1].index = 1;
+	gb.port[1].cfg = five;
+	gb.n_port = 2;
+	n = net_build_arp_request(f, sizeof(f), gb_client_mac, &client, &target, NULL, 5);
+	p = answered(f, n, out);
+	assert_int_equal(p.vlan, 5);
+	assert_int_equal(net_neigh_read(out, &p, &info), 0);
+	assert_true(net_addr_eq(&info.sender, &target));
+	/* untagged, it is the first port's LAN, where nobody has the address asked for */
+	n = gb_question(f, GB_CLIENT, GB_SERVER);
+	p = answered(f, n, out);
+	assert_int_equal(p.vlan, 0);
+	/* the tag is gone where the frame goes on: it reaches the server natively */
+	n = gb_tcp(f + 4, GB_CLIENT, "10.78.0.11", TCP_SYN, 0);
+	memmove(f, f + 4, 12);
+	net_put16(f + 12, NET_ETHERTYPE_VLAN);
+	net_put16(f + 14, 5 | 3 << 13); /* with a priority */
+	gb_rx(f, n + 4);
+	assert_int_equal(gw0->stats.drop[GW_DROP_VLAN], 0);
+	net_put16(f + 14, 6);
+	gb_rx(f, n + 4);
+	assert_int_equal(gw0->stats.drop[GW_DROP_VLAN], 1);
+	gb.n_port = 1;
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -334,6 +377,7 @@ int main(void)
 		T(mss_fits_the_narrower_link),
 		T(servers_have_macs),
 		T(a_host_is_announced),
+		T(vlans_have_ports),
 	};
 
 	return cmocka_run_group_tests(tests, gb_open, gb_close);

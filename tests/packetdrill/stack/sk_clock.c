@@ -5,7 +5,7 @@
 
 #include "sk.h"
 
-#define READ_S 2 /* seconds of real time a released caller may take to read the clock */
+#define READ_S 30 /* seconds of real time a released caller may take to read the clock */
 
 static uint64_t sock_next(const struct sk_sock *s)
 {
@@ -62,6 +62,10 @@ bool sk_block(struct sk_stack *st, bool (*ready)(struct sk_stack *st, void *x), 
 		return true;
 	if (until <= st->now)
 		return false;
+	if (st->held) { /* released before, and it was not enough */
+		st->held--;
+		pthread_cond_signal(&st->read);
+	}
 	LIST_INSERT_HEAD(&st->waits, &w, link);
 	st->blocked++;
 	while (!w.released)

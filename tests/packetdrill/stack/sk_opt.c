@@ -7,9 +7,10 @@
 
 #include "sk.h"
 
-#define CC_INFO 20	/* bytes of union tcp_cc_info */
-#define CC_NAME "cubic" /* TCP_CONGESTION: the one there is */
-#define MEMINFO 36	/* bytes of SO_MEMINFO: memory is not accounted */
+#define CC_INFO 20 /* bytes of union tcp_cc_info */
+#define MEMINFO 36 /* bytes of SO_MEMINFO: memory is not accounted */
+
+static const char cc_name[16] = "cubic"; /* TCP_CONGESTION: the one there is */
 
 static int fail(int err)
 {
@@ -66,7 +67,7 @@ int sk_getsockopt(struct sk_sock *s, int level, int name, void *v, socklen_t *n)
 	if (level == SOL_TCP && name == TCP_CC_INFO) /* Vegas's and others': nothing */
 		return answer(v, n, info, CC_INFO);
 	if (level == SOL_TCP && name == TCP_CONGESTION)
-		return answer(v, n, CC_NAME, sizeof(CC_NAME));
+		return answer(v, n, cc_name, sizeof(cc_name));
 	if (level == SOL_SOCKET && name == SO_MEMINFO)
 		return answer(v, n, info, MEMINFO);
 	if (!get_number(s, level, name, &x))
@@ -159,7 +160,7 @@ int sk_setsockopt(struct sk_sock *s, int level, int name, const void *v, socklen
 		return fail(EINVAL);
 	memcpy(&x, v, sizeof(x));
 	if (level == SOL_TCP && name == TCP_CONGESTION)
-		return n >= strlen(CC_NAME) && !memcmp(v, CC_NAME, strlen(CC_NAME)) ? 0
+		return n >= strlen(cc_name) && !memcmp(v, cc_name, strlen(cc_name)) ? 0
 										    : fail(ENOENT);
 	r = level == SOL_TAGD	  ? sk_set_tagd(s, name, (uint32_t)x)
 	    : level == SOL_SOCKET ? set_socket(s, name, v, n, x)

@@ -17,7 +17,7 @@
 
 static const struct corr_sip_key key = {{1, 2}};
 static uint8_t table[CORR_MAGLEV_MAX], other[CORR_MAGLEV_MAX];
-static char names[CORR_MAGLEV_MEMBERS][16];
+static char names[CORR_MAGLEV_MEMBERS][24];
 static struct corr_maglev_member member[CORR_MAGLEV_MEMBERS];
 
 /* n members of weight 1, in order. */

@@ -116,6 +116,7 @@ void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 {
 	struct tcp_ack a = {.seg = seg, .now = now, .rtt_us = TCP_NO_RTT, .rtt_min_us = TCP_NO_RTT};
 	uint32_t wnd = c->snd_wnd, flight = tcp_flight(c), sacked = tcp_sack_bytes(c);
+	bool undone;
 
 	if (tcp_lt(seg->ack, c->snd_una))
 		return;
@@ -134,8 +135,9 @@ void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 		a.delivered = tcp_dupack_delivered(c, &a, sacked);
 	tcp_rtt_in(c, &a);
 	tcp_tlp_ack(c, &a);
-	if (flight && !(a.acked && tcp_undo_eifel(c, seg)) &&
-	    !(a.dsack && tcp_undo_dsack(c, &seg->sack[0])))
+	undone = (a.acked && tcp_undo_eifel(c, seg)) ||
+		 (a.dsack && tcp_undo_dsack(c, &seg->sack[0]));
+	if (flight && !undone)
 		tcp_recovery_ack(c, &a);
 	tcp_ecn_ack(c, &a);
 	restart_timer(c, &a);

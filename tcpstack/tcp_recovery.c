@@ -114,6 +114,8 @@ void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack *a)
 {
 	uint32_t acked = a->acked, lost = c->lost;
 
+	if (c->ecn_ok && (a->seg->flags & TCP_ECE))
+		acked = 0; /* nor when the client says that there is congestion */
 	if (c->recovery != TCP_R_OPEN && tcp_leq(c->recover, c->snd_una)) {
 		finish(c);
 		acked = 0; /* the window does not grow for what recovery delivered */

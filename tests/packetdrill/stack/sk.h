@@ -207,6 +207,9 @@ void sk_map_ack(struct sk_sock *s); /* gives the kernel the ACK that the map owe
 /* sk_icmp.c: an ICMP or ICMPv6 message. */
 void sk_icmp(struct sk_stack *st, uint8_t *frame, struct net_pkt *p);
 
+/* sk_flags.c: reads the flags of packetdrill_interface_init(); an unknown one ends the program. */
+void sk_flags(struct sk_stack *st, const char *flags);
+
 /* sk_map.c: hand-back. `unsure`: the gateway failed, nobody knows what it emitted last. */
 void sk_handback(struct sk_sock *s, bool unsure);
 

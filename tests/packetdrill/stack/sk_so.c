@@ -2,21 +2,11 @@
 /*
  * sk_so.c - the stack as packetdrill loads it (sk_abi.h).
  *
- * Flags, separated by commas: mtu=N of the device, what makes the MSS 1460 unless said; notso,
- * packets are no larger than the path takes; psh, PSH on every run of more than one segment, as on
- * Linux; rcvbuf=N of new sockets; noquick, the first ACKs of a connection are delayed, too; iss=N,
- * first sequence number of the first connection that a kernel opens; takeover, every listener has
- * it (TAGD_TAKEOVER); wscale=N, shift of our windows, 7; nosack, nots and nowscale, options that
- * are not offered; ecn=0, 1 and 2, never, always, and when the client asks; cookies=0, 1 and 2,
- * never, when the backlog is full, and always; rest, connections at rest are parked and woken all
- * the time.
- *
  * packetdrill asks the C library, not the stack, for TCP_INFO. Loaded by LD_PRELOAD as well, the
  * getsockopt() of this file answers for the descriptors of the stack. Otherwise those of
  * /dev/null answer ENOTSOCK: an assertion can fail then, but never pass on the host's numbers.
  */
 #include <dlfcn.h>
-#include <err.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -333,60 +323,6 @@ static unsigned int blocked(void *ud)
 
 const struct sk_extra tagd_packetdrill_extra = {limit, blocked};
 
-static void set_offer(struct sk_stack *st, uint8_t bit, uint32_t on)
-{
-	st->opts = (uint8_t)(on ? st->opts | bit : st->opts & ~bit);
-}
-
-static void set_flag(struct sk_stack *st, const char *name, const char *value)
-{
-	uint32_t v = value ? (uint32_t)strtoul(value, NULL, 0) : 1;
-
-	if (!strcmp(name, "mtu"))
-		st->mtu = (uint16_t)v;
-	else if (!strcmp(name, "iss"))
-		st->iss = v;
-	else if (!strcmp(name, "takeover"))
-		st->set.takeover = v;
-	else if (!strcmp(name, "rest"))
-		st->rest = v;
-	else if (!strcmp(name, "psh"))
-		st->psh = v;
-	else if (!strcmp(name, "noquick"))
-		st->noquick = v;
-	else if (!strcmp(name, "rcvbuf"))
-		st->rcvbuf = v;
-	else if (!strcmp(name, "notso"))
-		st->notso = v;
-	else if (!strcmp(name, "nosack"))
-		set_offer(st, TCP_O_SACK, 0);
-	else if (!strcmp(name, "nots"))
-		set_offer(st, TCP_O_TS, 0);
-	else if (!strcmp(name, "nowscale"))
-		set_offer(st, TCP_O_WSCALE, 0);
-	else if (!strcmp(name, "wscale"))
-		st->wscale = (uint8_t)v;
-	else if (!strcmp(name, "ecn"))
-		set_offer(st, TCP_O_ECN, v), st->ecn = (uint8_t)v;
-	else if (!strcmp(name, "cookies"))
-		st->cookies = (uint8_t)v;
-	else
-		errx(2, "unknown flag %s", name);
-}
-
-static void parse_flags(struct sk_stack *st, const char *flags)
-{
-	char *text = strdup(flags ? flags : ""), *rest = text, *one, *value;
-
-	while ((one = strsep(&rest, ","))) {
-		value = one;
-		strsep(&value, "=");
-		if (*one)
-			set_flag(st, one, value);
-	}
-	free(text);
-}
-
 static struct sk_stack *new_stack(const char *flags)
 {
 	static const uint8_t seed[4 * TCP_KEY_LEN] = "no secret: runs are to be the same";
@@ -410,7 +346,7 @@ static struct sk_stack *new_stack(const char *flags)
 	st->cfg.pool = &st->pool;
 	st->cfg.keys = &st->keys;
 	st->cfg.max_burst = MAX_RUN;
-	parse_flags(st, flags);
+	sk_flags(st, flags);
 	return st;
 }
 

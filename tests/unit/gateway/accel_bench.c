@@ -22,6 +22,7 @@
 #include "gateway/gw_log.h"
 
 struct bench B;
+uint32_t b_max_conns = 1000;
 static struct ib_dev dev;
 static char dir[] = "/tmp/accel-test-XXXXXX";
 static struct rte_mempool *pool;
@@ -568,7 +569,7 @@ int b_group_close(void **state)
 
 static void config(struct gw_cfg *cfg)
 {
-	cfg->max_accelerated = 1000;
+	cfg->max_accelerated = b_max_conns;
 	cfg->box_entries = 16;
 	cfg->live = 1000;
 	cfg->boxes = 8;

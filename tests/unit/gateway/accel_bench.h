@@ -88,6 +88,8 @@ struct bench {
 };
 
 extern struct bench B;
+/** Connections that b_open() lets the gateway have. */
+extern uint32_t b_max_conns;
 
 /** Group fixtures: EAL, fabric, device. */
 int b_group_open(void **state);

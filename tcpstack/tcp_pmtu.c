@@ -4,7 +4,7 @@
  * RFC 4821 section 7.7, RFC 2923).
  *
  * c->mss is what the path is believed to take, mss_max what both ends would.
- * It falls when an ICMP error says so (tcp_icmp.c), and without one when full
+ * It falls when an ICMP error says so (tcp_icmp.c), and without one when large
  * segments time out again and again: the path is a black hole for them. It
  * rises by probes only (tcp_plpmtu.c).
  *
@@ -104,8 +104,8 @@ void tcp_pmtu_acked(struct tcp_conn *c, uint64_t now)
 }
 
 /*
- * A timeout. An error that waited for it is followed; else the size is suspected when full segments
- * got no answer so often.
+ * A timeout. An error that waited for it is followed; else the size is suspected when segments
+ * larger than the next size got no answer so often.
  */
 void tcp_pmtu_rto(struct tcp_conn *c, uint64_t now)
 {
@@ -116,9 +116,11 @@ void tcp_pmtu_rto(struct tcp_conn *c, uint64_t now)
 		tcp_pmtu_lower(c, c->ptb_mss, now);
 		return;
 	}
-	if (++c->pm_rtos < tries(c) || tcp_flight(c) < tcp_eff_mss(c) || c->mss <= floor_mss(c))
-		return;
 	size = c->mss > base_mss(c) ? base_mss(c) : floor_mss(c);
+	/* What fits into one smaller segment is not lost for its size. */
+	if (++c->pm_rtos < tries(c) || tcp_flight(c) <= size - (c->mss - tcp_eff_mss(c)) ||
+	    c->mss <= floor_mss(c))
+		return;
 	tcp_pmtu_set(c, size);
 	c->cwnd = c->mss;
 	tcp_plpmtu_search(c);

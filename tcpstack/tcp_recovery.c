@@ -26,7 +26,8 @@ void tcp_recovery_enter(struct tcp_conn *c, uint32_t delivered, uint64_t now)
 {
 	tcp_undo_save(c);
 	if (tcp_plpmtu_lost(c, false, now))
-		c->ssthresh = c->cwnd; /* what was lost was too large, not too much */
+		/* what was lost was too large, not too much */
+		c->ssthresh = tcp_max(c->cwnd, 2u * c->mss);
 	else
 		tcp_cc_reduce(c);
 	tcp_prr_begin(c, delivered);

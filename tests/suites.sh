@@ -4,13 +4,19 @@
 # Order: fast ones first. Each suite writes JUnit XML to build/results; the last line printed is
 # the sum. A suite's output is shown only when it fails.
 ASAN_BUILD=$TOP/build-asan
+# Suites of meson that are about TCP alone: `tcp` runs them one by one and says how much each holds,
+# and fuzzes whatever is not the fabric's unless `fuzz` does. `unit` runs the others.
+TCP_PARTS="tcpstack matrix packetdrill simulator differential"
 RESULTS=$BUILD/results
-SUITES="style unit unit-asan fuzz config cli maps softhca tagsock lab fabric-faults lab-asan service vm"
+SUITES="style unit tcp unit-asan fuzz config cli maps softhca tagsock lab fabric-faults lab-asan service vm"
 # These only compute: they run at low priority beside what follows, which mostly waits.
 BESIDE="fuzz"
 
 suite_style() { run_pytest style tests/style; }
-suite_unit() { run_meson unit "$BUILD"; }
+suite_unit() {
+	# shellcheck disable=SC2046
+	run_meson unit "$BUILD" $(printf -- '--no-suite %s ' $TCP_PARTS)
+}
 suite_unit_asan() { run_meson unit-asan "$ASAN_BUILD"; }
 suite_softhca() { run_pytest softhca tests/lab/test_softhca.py; }
 suite_tagsock() { run_pytest tagsock tests/lab/test_tagsock.py; }
@@ -31,16 +37,40 @@ suite_vm() {
 	run_pytest vm tests/vm
 }
 
-# Each fuzz target over its corpus and a bounded run from there.
-suite_fuzz() {
-	local dir=$TOP/build-fuzz name names status=0
+# The evidence for the TCP core, with counts.
+suite_tcp() {
+	local part status=0 t0
+	for part in $TCP_PARTS; do
+		t0=$SECONDS
+		run_meson "tcp-$part" "$BUILD" --suite "$part" || status=1
+		say "  $part: $(/usr/bin/python3 "$TOP/tests/counts.py" "$BUILD/meson-logs/testlog.json") ($((SECONDS - t0)) s)"
+	done
+	# shellcheck disable=SC2154 # of suites()
+	[[ " $list " != *" fuzz "* ]] || return $status
+	t0=$SECONDS
+	# shellcheck disable=SC2046
+	run_fuzz $(fuzz_names | grep -v '^fuzz_ib_') || status=1
+	say "  fuzz: $(fuzz_names | grep -vc '^fuzz_ib_') targets, 10 s each ($((SECONDS - t0)) s)"
+	return $status
+}
+
+# shellcheck disable=SC2046
+suite_fuzz() { run_fuzz $(fuzz_names); }
+
+fuzz_names() { (cd "$TOP/tests/fuzz" && ls fuzz_*.c | sed 's/\.c$//'); }
+
+# run_fuzz NAME...: each fuzz target over its corpus and a bounded run from there, two at a time.
+run_fuzz() {
+	local dir=$TOP/build-fuzz name status=0 running=()
 	# shellcheck disable=SC2086
 	need_packages $PACKAGES_FUZZ
-	names=$(cd "$TOP/tests/fuzz" && ls fuzz_*.c | sed 's/\.c$//')
-	CC=clang TARGETS=$(printf 'tests/fuzz/%s ' $names) build "$dir" -Dfuzz=true -Db_lundef=false
-	for name in $names; do
-		fuzz_one "$dir/tests/fuzz/$name" "$TOP/tests/fuzz/corpus/${name#fuzz_}" || status=1
+	CC=clang TARGETS=$(printf 'tests/fuzz/%s ' "$@") build "$dir" -Dfuzz=true -Db_lundef=false
+	for name in "$@"; do
+		fuzz_one "$dir/tests/fuzz/$name" "$TOP/tests/fuzz/corpus/${name#fuzz_}" &
+		running+=($!)
+		[ ${#running[@]} -lt 2 ] || { wait "${running[0]}" || status=1; running=("${running[@]:1}"); }
 	done
+	for name in "${running[@]}"; do wait "$name" || status=1; done
 	return $status
 }
 
@@ -57,10 +87,11 @@ fuzz_one() {
 	return $status
 }
 
-# run_meson NAME DIR: the unit tests of a build directory.
+# run_meson NAME DIR ARGS...: the unit tests of a build directory.
 run_meson() {
 	local name=$1 dir=$2 status=0
-	timeout 600 meson test -C "$dir" --no-rebuild --num-processes 2 >"$RESULTS/$name.log" 2>&1 || status=$?
+	shift 2
+	timeout 600 meson test -C "$dir" "$@" --no-rebuild --num-processes 2 >"$RESULTS/$name.log" 2>&1 || status=$?
 	cp "$dir/meson-logs/testlog.junit.xml" "$RESULTS/$name.xml" 2>/dev/null || true
 	[ $status = 0 ] || { tail -n 40 "$RESULTS/$name.log"; grep -B2 -A25 'stderr ---' "$dir/meson-logs/testlog.txt" | tail -n 60; }
 	return $status

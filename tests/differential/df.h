@@ -44,6 +44,8 @@ struct df_step {
 /** A noted segment. */
 struct df_line {
 	double ms;	    /* since the start of the trace */
+	unsigned int step;  /* steps done before */
+	double since;	    /* milliseconds since the last of them */
 	char text[DF_TEXT]; /* see df_note.c */
 };
 
@@ -78,6 +80,8 @@ struct df_peer {
 	uint32_t their_isn;   /* of the end under test */
 	bool known;	      /* their_isn was seen */
 	uint32_t last_tsval;  /* of the end under test */
+	unsigned int step;    /* steps done */
+	double step_ms;	      /* when the last of them was, since the start */
 	struct df_notes notes;
 	bool full; /* more was emitted than can be noted */
 };

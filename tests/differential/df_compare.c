@@ -10,12 +10,23 @@
 #define SLACK_MS 25.0 /* what a busy machine may add to the kernel's times */
 #define SLACK	 0.12 /* of the time since the last line before */
 
+static bool near(double a, double b, double gap)
+{
+	return fabs(a - b) <= SLACK_MS + SLACK * gap;
+}
+
+/*
+ * At about the same time after the same step, or since the start: a busy machine may do a step
+ * late, and a timer may run shortly before or after one.
+ */
 static bool equal_time(const struct df_notes *a, unsigned int i, const struct df_notes *b,
 		       unsigned int k)
 {
 	double gap = k ? b->line[k].ms - b->line[k - 1].ms : b->line[k].ms;
+	bool step = a->line[i].step == b->line[k].step;
 
-	return fabs(a->line[i].ms - b->line[k].ms) <= SLACK_MS + SLACK * gap;
+	return (step && near(a->line[i].since, b->line[k].since, gap)) ||
+	       near(a->line[i].ms, b->line[k].ms, gap);
 }
 
 unsigned int df_compare(const struct df_notes *a, const struct df_notes *b, char out[][DF_TEXT])

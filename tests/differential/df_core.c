@@ -192,6 +192,8 @@ void df_core_play(struct df_peer *p)
 	k.l.backlog = 1;
 	for (unsigned int i = 0; i < p->t->n_step; i++) {
 		pass(&k, START + p->t->step[i].ms * 1000ull);
+		p->step = i + 1;
+		p->step_ms = p->t->step[i].ms;
 		do_step(&k, &p->t->step[i]);
 		if (k.live)
 			output(&k);

@@ -138,6 +138,9 @@ static uint64_t advance(struct job *j, struct job *all, unsigned int n, int tun)
 	const struct df_trace *t = j->p->t;
 
 	while (j->next < t->n_step && j->start + t->step[j->next].ms * 1000ull <= now_us()) {
+		collect(all, n, tun);
+		j->p->step = j->next + 1;
+		j->p->step_ms = (double)(now_us() - j->start) / 1000;
 		do_step(j, &t->step[j->next++], tun);
 		collect(all, n, tun);
 		program(j);

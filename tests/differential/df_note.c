@@ -127,6 +127,8 @@ void df_peer_note(struct df_peer *p, const uint8_t *ip, uint32_t len, double ms)
 		p->last_tsval = seg.tsval;
 	l = &p->notes.line[p->notes.n++];
 	l->ms = ms;
+	l->step = p->step;
+	l->since = ms - p->step_ms;
 	for (int i = 0; i < 8; i++)
 		if ((seg.flags & 1 << i) && letters[i] != 'P')
 			l->text[n++] = letters[i];

@@ -253,6 +253,14 @@ static void ev_produce(struct sim *s, struct sim_end *e)
 		tcp_shutdown(&e->c, s->now);
 }
 
+static void ev_icmp(struct sim *s, struct sim_end *e, const struct sim_ev *ev)
+{
+	struct tcp_icmp_err err = {
+		.kind = TCP_K_TOO_BIG, .seq = ev->seq, .mtu = s->o.path_mtu, .len = ev->len};
+
+	tcp_icmp(&e->c, &err, s->now);
+}
+
 static void ev_failed(struct sim *s, struct sim_end *e, const struct sim_ev *ev)
 {
 	bool told = e->events[TCP_E_PAYLOAD];
@@ -275,6 +283,8 @@ static bool void_event(const struct sim_end *e, const struct sim_ev *ev)
 	switch (ev->kind) {
 	case SIM_SEG:
 		return e->down || ev->bad;
+	case SIM_ICMP:
+		return e->down;
 	case SIM_READY:
 	case SIM_FAILED:
 	case SIM_PLACED:
@@ -322,6 +332,9 @@ static void dispatch(struct sim *s, const struct sim_ev *ev)
 		break;
 	case SIM_ABORT:
 		tcp_abort(&e->c, s->now);
+		break;
+	case SIM_ICMP:
+		ev_icmp(s, e, ev);
 		break;
 	case SIM_MOVE:
 		sim_move(e);
@@ -397,7 +410,11 @@ static bool arrived(struct sim *s, int i)
 		return true;
 	if (s->o.ideal)
 		to->placed_nxt = to->ideal.nxt + to->ideal.fin;
-	if (from->down || from->produced < n || to->placed_nxt < n + s->o.fin || from->acked < n)
+	if (from->down || from->produced < n || to->placed_nxt < n + s->o.fin)
+		return false;
+	if (to->c.state == TCP_S_CLOSED && to->events[TCP_E_CLOSED])
+		return true; /* its TIME-WAIT may end before we hear of its last ACK */
+	if (from->acked < n)
 		return false;
 	if (!to->done_at)
 		to->done_at = s->now;

@@ -39,6 +39,8 @@ struct sim_opts {
 	uint32_t rate_bps;   /* bottleneck per direction in bytes per second, 0: none */
 	uint32_t queue;	     /* bytes the bottleneck queues before it drops */
 	uint32_t mark;	     /* bytes in the queue from which on segments are marked CE, 0: never */
+	uint32_t path_mtu;   /* IPv4 packets beyond it are lost on the way, 0: all fit */
+	uint32_t path_icmp;  /* the router that loses them says so */
 	uint32_t read_us;    /* latency of a READ */
 	uint32_t read_jitter;  /* added uniformly: READs complete out of order */
 	uint32_t read_parts;   /* READs complete in parts */

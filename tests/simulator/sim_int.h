@@ -16,6 +16,7 @@ enum sim_kind {
 	SIM_ABORT,   /* the shell gives up */
 	SIM_MOVE,    /* the gateway is left */
 	SIM_RESUME,  /* a successor takes over */
+	SIM_ICMP,    /* a router says that segment `seq` of `len` bytes was too big */
 };
 
 /** Something that happens to an end at a time. */

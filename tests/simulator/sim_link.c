@@ -29,6 +29,23 @@ static bool bottleneck(struct sim_end *e, struct sim_ev *ev)
 	return true;
 }
 
+/* True when the path does not take the segment; the router may say so. */
+static bool too_big(struct sim_end *e, const struct tcp_seg *seg)
+{
+	struct sim *s = e->sim;
+	uint32_t len = seg->len + 40 + (seg->has_ts ? 12 : 0);
+
+	if (!s->o.path_mtu || !seg->len || len <= s->o.path_mtu)
+		return false;
+	if (s->o.path_icmp)
+		sim_push(s, &(struct sim_ev){.at = s->now + s->o.delay_us,
+					     .kind = SIM_ICMP,
+					     .end = e->id,
+					     .seq = seg->seq,
+					     .len = len});
+	return true;
+}
+
 static bool chance(struct sim *s, uint32_t per_10000)
 {
 	return per_10000 && sim_rand(s, 10000) < per_10000;
@@ -41,7 +58,7 @@ void sim_link(struct sim_end *e, const struct tcp_seg *seg, uint32_t off)
 	struct sim_ev ev = {.kind = SIM_SEG, .end = !e->id, .seg = *seg, .off = off, .at = s->now};
 
 	s->sent++;
-	if (!bottleneck(e, &ev) || chance(s, s->o.loss)) {
+	if (too_big(e, seg) || !bottleneck(e, &ev) || chance(s, s->o.loss)) {
 		s->lost++;
 		if (s->trace)
 			printf("%12.3f %d  x lost\n", (double)s->now / 1000, e->id);

@@ -50,10 +50,21 @@ static void begin_stream(struct sim_end *e)
 	sim_push(e->sim, &(struct sim_ev){.at = e->sim->now, .kind = SIM_PRODUCE, .end = e->id});
 }
 
+/* Of end `id`, as that end sees it: IPv4, as the sizes of sim_link.c are. */
+static struct net_flow flow(int id)
+{
+	static const uint8_t addr[2][4] = {{10, 0, 0, 1}, {10, 0, 0, 2}};
+	struct net_flow f = {.rport = (uint16_t)id, .lport = (uint16_t)!id};
+
+	net_addr_v4(&f.local, addr[id]);
+	net_addr_v4(&f.remote, addr[!id]);
+	return f;
+}
+
 void sim_open_start(struct sim_end *e)
 {
 	struct sim *s = e->sim;
-	struct net_flow f = {.rport = (uint16_t)e->id, .lport = (uint16_t)!e->id};
+	struct net_flow f = flow(e->id);
 
 	if (e->id == 0)
 		prepare(s);
@@ -78,7 +89,7 @@ void sim_open_done(struct sim_end *e)
 
 void sim_open_listen(struct sim_end *e, const struct tcp_seg *seg, struct tcp_rx *rx)
 {
-	struct net_flow f = {.rport = 1};
+	struct net_flow f = flow(1);
 	struct tcp_listen_res res;
 	struct sim *s = e->sim;
 

@@ -16,15 +16,16 @@ static const struct {
 	const char *name;
 	size_t off;
 } opts[] = {
-	OPT(loss),	 OPT(dup),	  OPT(reorder),	 OPT(reorder_us),  OPT(corrupt),
-	OPT(damage),	 OPT(havoc),	  OPT(delay_us), OPT(jitter_us),   OPT(rate_bps),
-	OPT(queue),	 OPT(mark),	  OPT(read_us),	 OPT(read_jitter), OPT(read_parts),
-	OPT(read_fail),	 OPT(evict),	  OPT(nodata),	 OPT(nobufs),	   OPT(want_nobufs),
-	OPT(write_us),	 OPT(ring),	  OPT(app_us),	 OPT(pause),	   OPT(pause_us),
-	OPT(chunk),	 OPT(chunk_us),	  OPT(no_sack),	 OPT(no_ts),	   OPT(wscale),
-	OPT(mss),	 OPT(isn[0]),	  OPT(isn[1]),	 OPT(bytes[0]),	   OPT(bytes[1]),
-	OPT(fin),	 OPT(ideal),	  OPT(moves),	 OPT(move_us),	   OPT(move_down_us),
-	OPT(move_drain), OPT(move_crash), OPT(records),	 OPT(park),	   OPT(open),
+	OPT(loss),	  OPT(dup),	     OPT(reorder),    OPT(reorder_us), OPT(corrupt),
+	OPT(damage),	  OPT(havoc),	     OPT(delay_us),   OPT(jitter_us),  OPT(rate_bps),
+	OPT(queue),	  OPT(mark),	     OPT(path_mtu),   OPT(path_icmp),  OPT(read_us),
+	OPT(read_jitter), OPT(read_parts),   OPT(read_fail),  OPT(evict),      OPT(nodata),
+	OPT(nobufs),	  OPT(want_nobufs),  OPT(write_us),   OPT(ring),       OPT(app_us),
+	OPT(pause),	  OPT(pause_us),     OPT(chunk),      OPT(chunk_us),   OPT(no_sack),
+	OPT(no_ts),	  OPT(wscale),	     OPT(mss),	      OPT(isn[0]),     OPT(isn[1]),
+	OPT(bytes[0]),	  OPT(bytes[1]),     OPT(fin),	      OPT(ideal),      OPT(moves),
+	OPT(move_us),	  OPT(move_down_us), OPT(move_drain), OPT(move_crash), OPT(records),
+	OPT(park),	  OPT(open),
 };
 
 #define N_OPTS (sizeof(opts) / sizeof(opts[0]))
@@ -120,6 +121,13 @@ static void random_reads(struct sim *g, struct sim_opts *o)
 	o->write_us = sim_rand(g, 2) ? sim_rand(g, 20000) : 0;
 }
 
+/* A path that takes less than both ends: told by ICMP, or a black hole. */
+static void random_path(struct sim *g, struct sim_opts *o)
+{
+	o->path_icmp = sim_rand(g, 2);
+	o->path_mtu = (o->path_icmp ? 600 : 1250) + sim_rand(g, 1500);
+}
+
 static void random_program(struct sim *g, struct sim_opts *o)
 {
 	o->ring = sim_rand(g, 3) ? 500 + sim_rand(g, 100000) : 262144;
@@ -175,6 +183,8 @@ void sim_random(struct sim_opts *o, uint64_t seed)
 		o->ideal = 1;
 		o->damage = o->havoc = o->pause = o->bytes[1] = 0;
 	}
+	if (!sim_rand(&g, 6))
+		random_path(&g, o);
 	if (!sim_rand(&g, 4))
 		o->records = 8 + sim_rand(&g, 200);
 	o->park = sim_rand(&g, 2);

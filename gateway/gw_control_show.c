@@ -184,6 +184,7 @@ void gw_control_detail(struct gw *gw, json_t *row)
 	if (c->token)
 		gw_call(gw->worker[wi], on_show, c);
 	if (c->token && !c->rc) {
+		json_object_set_new(row, "at_work", json_boolean(c->d.at_work));
 		json_object_set_new(row, "recovery", json_string(tcp_recovery_name(c->d.recovery)));
 		json_object_set_new(row, "timer", json_string(tcp_timer_name(c->d.timer)));
 		json_object_set_new(row, "estats", estats_json(&c->d.estats));

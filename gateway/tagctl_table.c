@@ -49,6 +49,8 @@ static void put_text(char cell[CELL], const json_t *v)
 		snprintf(cell, CELL, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
 	} else if (json_is_real(v)) {
 		snprintf(cell, CELL, "%.3f", json_real_value(v));
+	} else if (json_is_boolean(v)) {
+		snprintf(cell, CELL, "%s", json_is_true(v) ? "yes" : "no");
 	} else if (json_is_array(v)) {
 		json_array_foreach(v, i, e)
 		{

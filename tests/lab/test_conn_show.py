@@ -26,6 +26,7 @@ def test_conn_show(lab, www):
         reply = json.loads(lab.run("gw", "tagctl", "--json", "conn", "show", name).stdout)
         (row,) = reply["connections"]
         assert row["token"] == conn["token"]
+    assert row["at_work"]
     perf, app = row["estats"]["perf"], row["estats"]["app"]
     assert app["HCThruOctetsAcked"] >= conn["tx_bytes"] // 2
     assert perf["HCDataOctetsOut"] >= app["HCThruOctetsAcked"]

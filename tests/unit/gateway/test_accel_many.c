@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,5 +142,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_many, open_many, close_many),
 	};
 
+	mallopt(M_PERTURB, 0); /* test runners set it: it would make all of the pools resident */
 	return cmocka_run_group_tests(tests, b_group_open, b_group_close);
 }

@@ -85,10 +85,14 @@ uint32_t tcp_window_usable(const struct tcp_conn *c)
 
 uint32_t tcp_window_seq(const struct tcp_conn *c)
 {
-	uint32_t edge = c->snd_una + c->snd_wnd, unit = 1u << (c->wscale_ok ? c->snd_wscale : 0);
-
-	if (tcp_opening(c))
-		return c->snd_nxt; /* the client's window is not known yet */
-	/* The field may fall short of the promised edge by less than one unit. */
-	return tcp_lt(edge + unit - 1, c->snd_nxt) ? edge : c->snd_nxt;
+	if (tcp_leq(c->snd_nxt, c->snd_una + c->snd_wnd) || tcp_opening(c))
+		return c->snd_nxt; /* while opening the client's window is not known */
+	/*
+	 * What was sent lay within a window: beyond the largest one there ever was lies only a
+	 * successor's snd_nxt. The present window says less, since a segment that was overtaken
+	 * may have made it too small.
+	 */
+	if (tcp_leq(c->snd_nxt, c->snd_una + c->max_wnd + 1))
+		return c->snd_nxt;
+	return c->snd_una + c->snd_wnd;
 }

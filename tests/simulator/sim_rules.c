@@ -106,12 +106,14 @@ static void rules_storm(struct sim *s)
 
 	for (int i = 0; i < 2; i++) {
 		const struct tcp_stats *st = &s->e[i].c.stats;
-		/* A move may lose all that was in flight or not yet placed, in small segments. */
+		/* A move may lose all that was in flight or not yet placed; window edges cut it
+		 * small. */
 		uint32_t mss = s->e[i].c.mss - 40u, half = s->o.ring / 2 + 1;
 		uint32_t least = mss < half ? mss : half;
-		uint32_t moved = (s->e[0].moves + s->e[1].moves) * (s->o.bytes[i] / least + 1);
+		uint32_t moved = (s->e[0].moves + s->e[1].moves) * 2 * (s->o.bytes[i] / least + 1);
 
-		SIM_RULE(s, st->retx_segs <= STORM_BASE + 20 * (s->lost + s->late) + moved);
+		SIM_RULE(s, st->retx_segs <=
+				    STORM_BASE + 20 * (s->lost + s->late) + moved + st->rto_count);
 		if (!quiet)
 			continue;
 		SIM_RULE(s, st->recoveries == 0);

@@ -50,7 +50,8 @@ bool tcp_window_opened(const struct tcp_conn *c)
 	if (!tcp_lt(c->rcv_edge, edge))
 		return false;
 	step = edge - c->rcv_edge;
-	if (step < tcp_max(tcp_min(2u * c->mss, whole / 2), 1))
+	if (step <
+	    tcp_max(tcp_min(2u * c->mss, whole / 2), 1u << (c->wscale_ok ? c->rcv_wscale : 0)))
 		return false;
 	/* A client with plenty of window left needs no update for each small read. */
 	left = tcp_lt(c->rcv_nxt, c->rcv_edge) ? c->rcv_edge - c->rcv_nxt : 0;

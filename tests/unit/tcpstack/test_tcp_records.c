@@ -90,7 +90,7 @@ static void test_scarce(void **state)
 /* Another connection has all records: new payload waits for one, with a timer, and goes on. */
 static void test_dry(void **state)
 {
-	struct tcp_txrec *held[16];
+	struct tcp_txrec *held[17]; /* and the NULL that ends them */
 	unsigned int n = 0;
 	struct tt t;
 

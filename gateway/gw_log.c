@@ -72,6 +72,11 @@ void gw_log(enum gw_log_level level, const char *fmt, ...)
 		fprintf(stderr, "tagd: %s: %s\n", level_names[level], line);
 }
 
+const char *gw_log_level_name(enum gw_log_level level)
+{
+	return level_names[level];
+}
+
 int gw_log_level_parse(const char *name)
 {
 	for (int i = 0; i < GW_LOG_COUNT; i++)

@@ -59,7 +59,8 @@ enum gw_event {
 void gw_log_open(enum gw_log_level level);
 /** Prints one line. Control thread, or before workers run. */
 void gw_log(enum gw_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/** Level of a name, or -1. */
+/** Name of a level; level of a name, or -1. */
+const char *gw_log_level_name(enum gw_log_level level);
 int gw_log_level_parse(const char *name);
 
 /** Worker thread: reports abuse. Formats only when the kind is not limited right now. */

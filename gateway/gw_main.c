@@ -30,6 +30,7 @@ static const char usage[] =
 	"usage: tagd -c FILE [-t]\n"
 	"  -c FILE  configuration (default /etc/tag/tagd.conf)\n"
 	"  -t       check it and exit: 0 good, 2 bad\n"
+	"  -T       check it and print it, every key with the value in force\n"
 	"  -D       look at the machine, say what is missing: 0 nothing, 1 something\n"
 	"  -j       with -D: as JSON\n"
 	"  -k       print every configuration key with its default\n"
@@ -216,17 +217,20 @@ no_eal:
 int main(int argc, char **argv)
 {
 	const char *file = "/etc/tag/tagd.conf";
-	bool check = false, doctor = false, json = false;
+	bool check = false, show = false, doctor = false, json = false;
 	struct gw_cfg *cfg;
 	int opt, rc;
 
-	while ((opt = getopt(argc, argv, "c:tDjkVh")) != -1) {
+	while ((opt = getopt(argc, argv, "c:tTDjkVh")) != -1) {
 		switch (opt) {
 		case 'c':
 			file = optarg;
 			break;
 		case 't':
 			check = true;
+			break;
+		case 'T':
+			show = true;
 			break;
 		case 'D':
 			doctor = true;
@@ -258,11 +262,13 @@ int main(int argc, char **argv)
 	if (!cfg)
 		return 1;
 	rc = gw_config_load(file, cfg, stderr);
-	if (rc == 0 && check)
+	if (rc == 0 && show)
+		gw_config_show(stdout, cfg);
+	else if (rc == 0 && check)
 		printf("%s: good\n", file);
 	if (rc) {
 		rc = 2;
-	} else if (!check) {
+	} else if (!check && !show) {
 		gw_log_open((enum gw_log_level)cfg->log_level);
 		signal(SIGPIPE, SIG_IGN);
 		rc = run(cfg) ? 1 : 0;

@@ -50,9 +50,50 @@ static void check_error(const char *text, int line, const char *what)
 		fail_msg("wanted line %d and \"%s\" alone, got: %s", line, what, errors);
 }
 
+/* What is printed is read again, and printed the same; nothing is lost on the way. */
+static void check_shown(const char *text)
+{
+	char *once = NULL, *twice = NULL;
+	struct gw_cfg first;
+	size_t len;
+	FILE *f;
+
+	assert_int_equal(load(text), 0);
+	first = cfg;
+	f = open_memstream(&once, &len);
+	gw_config_show(f, &cfg);
+	fclose(f);
+	if (load(once))
+		fail_msg("what was printed is refused: %s", errors);
+	f = open_memstream(&twice, &len);
+	gw_config_show(f, &cfg);
+	fclose(f);
+	assert_string_equal(once, twice);
+	assert_memory_equal(&first, &cfg, sizeof(cfg));
+	free(once);
+	free(twice);
+}
+
 #define PORT   "[port \"p\"]\ndevice = d\naddress = 10.0.0.1/24, fd00::1/64\n"
 #define RULE   "[rule \"r\"]\naction = deny\n"
 #define SERVER "[server \"s\"]\nkey = k\naddress = 10.0.0.11\n"
+
+static void shown_is_read_again(void **state)
+{
+	check_shown(PORT SERVER);
+	check_shown("[gateway]\nworkers = 2\ncpus = 0-1\nlog-level = info\ndefault-rule = deny\n"
+		    "max-accelerated = 2k\nhost-timeout = 77\nmetrics = [::1]:9477\n" PORT
+		    "next-hop6 = fd00::fe\nmtu = 1400\nvlan = 7\nannounce = 0\n"
+		    "[fabric]\ndevice = soft1\nport = 2\n" SERVER
+		    "mac = 02:00:00:00:00:01\nweight = 3\nbackup = yes\nforward = yes\n"
+		    "check = http\ncheck-path = /alive\nslow-start = 30\nmax-accelerated = 5\n"
+		    "[service \"v\"]\naddress = 10.0.0.11\nport = 80\nprotocol = tcp\n"
+		    "balance = source\nno-server = drop\nmax-connections = 9\nsyn-rate = 100\n"
+		    "accelerate = min-bytes\nmin-bytes = 1M\n[service \"w\"]\n"
+		    "[rule \"r\"]\naction = reject\nsource = 10.1.0.0/16\ndestination = fd00::/8\n"
+		    "destination-port = 80-90\n[rule \"q\"]\naction = via\nvia = s\n"
+		    "protocol = esp\n");
+}
 
 static void everything_is_read(void **state)
 {
@@ -246,10 +287,10 @@ static void a_missing_file_is_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(everything_is_read),	   cmocka_unit_test(policy_is_read),
-		cmocka_unit_test(defaults_are_set),	   cmocka_unit_test(each_error_is_told),
-		cmocka_unit_test(all_errors_come_at_once), cmocka_unit_test(long_lines_are_refused),
-		cmocka_unit_test(a_missing_file_is_named),
+		cmocka_unit_test(everything_is_read),	  cmocka_unit_test(shown_is_read_again),
+		cmocka_unit_test(policy_is_read),	  cmocka_unit_test(defaults_are_set),
+		cmocka_unit_test(each_error_is_told),	  cmocka_unit_test(all_errors_come_at_once),
+		cmocka_unit_test(long_lines_are_refused), cmocka_unit_test(a_missing_file_is_named),
 	};
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -48,6 +48,12 @@ static const char *const without[] = {"drop", "reject"};
 static const char *const checks[] = {"none", "tcp", "http"};
 static const char *const accel_names[] = {"off", "first-send", "accept", "min-bytes"};
 
+static const char *const controllers[] = {
+#define _(sym, ops, name) [TCP_CC_##sym] = name,
+	TCP_FOREACH_CC(_)
+#undef _
+};
+
 /* clang-format off */
 const struct gw_key gw_keys[] = {
 	G(GATEWAY, "name", STR, name, 1, GW_NAMELEN, "gw1", "name that hosts and operators see"),
@@ -79,6 +85,8 @@ const struct gw_key gw_keys[] = {
 	  "connection table of each worker: flows that rules and services remember"),
 	ONE_OF(GATEWAY, struct gw_cfg, "default-rule", otherwise, defaults, "allow",
 	  "new flows that no [rule] fits"),
+	ONE_OF(GATEWAY, struct gw_cfg, "congestion-control", congestion, controllers, "cubic",
+	  "of accelerated connections"),
 	G(GATEWAY, "policy-key", STR, policy_key, 1, GW_NAMELEN, "tagd",
 	  "secret of the hash that chooses servers; the same on gateways that shall choose alike"),
 	G(FABRIC, "device", STR, device, 0, 64, "", "RDMA device; empty: the first"),

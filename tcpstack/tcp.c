@@ -8,7 +8,7 @@
  * and an event walks through few of them:
  *
  *	tcp_input() -> tcp_input.c (acceptable?) -> tcp_acked.c (what is
- *	acknowledged) -> tcp_sack.c, tcp_rtt.c, tcp_recovery.c, tcp_cubic.c; then
+ *	acknowledged) -> tcp_sack.c, tcp_rtt.c, tcp_recovery.c, tcp_cc.c; then
  *	tcp_ooo.c (which payload is accepted), tcp_close.c (FIN, RST).
  *
  *	tcp_placed(), tcp_room() -> tcp_ack.c (is an ACK due?), tcp_window.c.
@@ -55,6 +55,7 @@ void tcp_cfg_default(struct tcp_cfg *cfg)
 		.max_burst = 65536,
 		.max_want = 65536,
 		.init_cwnd_segs = 10,
+		.cc = TCP_CC_CUBIC,
 	};
 }
 
@@ -152,6 +153,7 @@ static void import_sender(struct tcp_conn *c, const struct tcp_state_io *st, uin
 	c->rx_start = c->rx_end = st->snd_una;
 	c->recover = c->ecn_seq = st->snd_una - 1;
 	c->rtt_seq = st->snd_nxt;
+	c->used_max = tcp_flight(c);
 	c->rack_fack = st->snd_una;
 	c->min_rtt_us = st->srtt_us;
 	c->min_rtt_ms = tcp_ms(now);
@@ -260,7 +262,11 @@ void tcp_start(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now)
 
 void tcp_set_cfg(struct tcp_conn *c, const struct tcp_cfg *cfg)
 {
+	bool other = c->cfg->cc != cfg->cc;
+
 	c->cfg = cfg;
+	if (other)
+		tcp_cc_rest(c);
 	tcp_keep_pause(c);
 }
 

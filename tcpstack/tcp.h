@@ -39,6 +39,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tcpstack/tcp_cc.h"
+
 #define TCP_FOREACH_STATE(_)          \
 	_(CLOSED, "CLOSED")           \
 	_(LISTEN, "LISTEN")           \
@@ -278,6 +280,7 @@ struct tcp_cfg {
 	uint32_t keep_intvl_ms;	  /* between keepalives; 75000 */
 	uint8_t keep_count;	  /* unanswered keepalives that end a connection; 9 */
 	struct tcp_pool *pool;	  /* transmission records; by the owner, of the same thread */
+	uint8_t cc;		  /* enum tcp_cc_kind; TCP_CC_CUBIC */
 	bool rfc1337;		  /* a RST does not end TIME-WAIT; false */
 	bool nagle;		  /* connections start with Nagle on (tcp_nagle.c); false */
 	struct tcp_challenges *challenges; /* limit shared by many connections, NULL: none */

@@ -224,7 +224,7 @@ struct tcp_conn {
 	uint32_t snd_wl2;	/* SND.WL2 */
 	uint32_t box; /* black box in cfg->boxes, which may have been lost; 0: none (tcp_trace.c) */
 
-	/* Both: windows, congestion, timers: tcp_window.c, tcp_cubic.c, tcp_rtt.c, tcp_timer.c */
+	/* Both: windows, congestion, timers: tcp_window.c, tcp_cc.c, tcp_rtt.c, tcp_timer.c */
 	uint32_t want_nxt;  /* end of what was wanted; [snd_nxt, want_nxt) */
 	uint32_t sent_ms;   /* when payload was last emitted */
 	uint32_t alive_ms;  /* when the client last made progress, for the user timeout */
@@ -258,7 +258,7 @@ struct tcp_conn {
 	uint32_t rtt_seq;     /* what was sent from here on is timed next */
 	uint32_t rx_start;    /* retransmission wanted: [rx_start, rx_end) */
 	uint32_t rx_end;      /* equal to rx_start: none */
-	uint32_t pm_end;      /* end of the first full segment of this size; see pm_sent */
+	uint32_t used_max;    /* largest flight of this round trip (tcp_cc.c) */
 	uint32_t hs_end;      /* HyStart++: end of the round */
 	uint16_t hs_last_ms;  /* smallest RTT of the round before, UINT16_MAX: none */
 	uint16_t hs_cur_ms;   /* smallest RTT of this round, UINT16_MAX: none */
@@ -302,10 +302,10 @@ struct tcp_conn {
 	uint8_t reo_mult;	/* RACK.reo_wnd_mult, 1 and more */
 	uint8_t reo_persist;	/* RACK.reo_wnd_persist */
 
-	/* Congestion control: tcp_cubic.c; bytes, milliseconds */
+	/* Congestion control: tcp_cubic.c, tcp_newreno.c; bytes, milliseconds */
 	uint32_t w_max;	      /* window before the last reduction */
 	uint32_t w_est;	      /* what Reno would have */
-	uint32_t w_est_acked; /* acknowledged bytes not yet turned into w_est */
+	uint32_t w_est_acked; /* acknowledged bytes not yet turned into w_est, or into cwnd */
 	uint32_t cwnd_prior;  /* cwnd at the last reduction */
 	uint32_t epoch_ms;    /* start of the epoch */
 	uint32_t k_ms;	      /* K: time from epoch to w_max */
@@ -318,6 +318,7 @@ struct tcp_conn {
 	uint32_t challenge_ms;			   /* start of the interval */
 
 	/* Path MTU: tcp_icmp.c, tcp_pmtu.c, tcp_plpmtu.c; sizes as mss */
+	uint32_t pm_end;       /* end of the first full segment of this size; see pm_sent */
 	uint32_t pm_seq;       /* start of the probe that is out */
 	uint32_t pm_probe_end; /* its end */
 	uint32_t pm_ms;	       /* when the last search ended */

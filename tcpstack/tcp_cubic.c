@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tcp_cubic.c - congestion window (RFC 9438 CUBIC, RFC 5681 slow start, RFC
- * 6928 initial window).
+ * tcp_cubic.c - the congestion window of CUBIC (RFC 9438).
  *
  * Windows are bytes, times milliseconds; C = 0.4, beta = 0.7 and alpha are
  * ratios of small integers, so that no floating point is needed:
@@ -31,33 +30,28 @@ uint32_t tcp_cbrt(uint64_t x)
 	return (uint32_t)y;
 }
 
-uint32_t tcp_cc_initial(const struct tcp_conn *c)
+static void rest(struct tcp_conn *c)
 {
-	uint32_t segs = c->cfg->init_cwnd_segs ? c->cfg->init_cwnd_segs : 1;
-	uint32_t bound = tcp_max(2u * c->mss, segs * 1460u);
-
-	return tcp_min(segs * c->mss, bound);
+	c->epoch_valid = false;
 }
 
-void tcp_cc_reduce(struct tcp_conn *c)
+static uint32_t reduce(struct tcp_conn *c)
 {
 	uint64_t cwnd = c->cwnd;
 
-	tcp_stats_cwnd(c);
-	c->stats.pre_cong_cwnd += c->cwnd;
 	/* Fast convergence, section 4.7. */
 	if (cwnd < c->w_max)
 		c->w_max = (uint32_t)(cwnd * (BETA_DEN + BETA_NUM) / (2 * BETA_DEN));
 	else
 		c->w_max = c->cwnd;
 	c->cwnd_prior = c->cwnd;
-	c->ssthresh = tcp_max((uint32_t)(cwnd * BETA_NUM / BETA_DEN), 2u * c->mss);
 	c->epoch_valid = false;
+	return (uint32_t)(cwnd * BETA_NUM / BETA_DEN);
 }
 
-void tcp_cc_idle(struct tcp_conn *c, uint64_t now)
+static void undo(struct tcp_conn *c)
 {
-	c->cwnd = tcp_min(c->cwnd, tcp_cc_initial(c));
+	c->w_max = tcp_max(c->w_max, c->undo_cwnd);
 	c->epoch_valid = false;
 }
 
@@ -107,7 +101,7 @@ static void grow_w_est(struct tcp_conn *c, uint32_t acked)
 	c->w_est_acked %= per_mss;
 }
 
-static void congestion_avoidance(struct tcp_conn *c, uint32_t acked, uint32_t ms)
+static void avoid(struct tcp_conn *c, uint32_t acked, uint32_t ms)
 {
 	uint32_t t, target;
 
@@ -125,15 +119,10 @@ static void congestion_avoidance(struct tcp_conn *c, uint32_t acked, uint32_t ms
 		c->cwnd += (uint32_t)((uint64_t)(target - c->cwnd) * acked / c->cwnd);
 }
 
-void tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint64_t now)
+static uint32_t slow_start(const struct tcp_conn *c, uint32_t acked)
 {
-	if (c->cwnd < c->ssthresh) {
-		uint32_t step = tcp_min(acked, c->ssthresh - c->cwnd);
-
-		c->cwnd += tcp_hystart_growth(c, step);
-		acked -= step;
-	}
-	if (acked)
-		congestion_avoidance(c, tcp_min(acked, c->cwnd), tcp_ms(now));
-	c->cwnd = tcp_min(c->cwnd, TCP_CWND_MAX);
+	return acked;
 }
+
+const struct tcp_cc tcp_cc_cubic = {
+	.rest = rest, .avoid = avoid, .slow_start = slow_start, .reduce = reduce, .undo = undo};

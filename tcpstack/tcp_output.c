@@ -40,6 +40,7 @@ static void sent_new(struct tcp_conn *c, uint32_t seq, uint32_t len, bool fin, u
 	if (!tcp_flight(c))
 		c->alive_ms = tcp_ms(now);
 	c->snd_nxt = seq + len + fin;
+	c->used_max = tcp_max(c->used_max, tcp_flight(c));
 	c->stats.bytes_out += len;
 	c->sent_ms = tcp_ms(now);
 	if (c->recovery == TCP_R_RECOVERY)
@@ -177,7 +178,7 @@ static void send_new(struct tcp_conn *c, uint64_t now)
 	if (c->fin_sent || c->quiesced)
 		return;
 	if (!tcp_flight(c) && (tcp_ms(now) - c->sent_ms) > tcp_rto(c) / 1000)
-		tcp_cc_idle(c, now);
+		tcp_cc_idle(c);
 	tcp_plpmtu_output(c, now);
 	while (c->snd_nxt != c->snd_avail) {
 		len = new_len(c);

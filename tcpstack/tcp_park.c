@@ -16,7 +16,7 @@
 /* Over at rest: they describe what is in flight, on its way in, or a past opening. */
 #define FOREACH_OVER(_)                                                                         \
 	_(snd_wl2)                  /* an acknowledged position: any acceptable ACK is newer */ \
-	_(snd_sml) _(rtt_seq)       /* acknowledged */                                          \
+	_(snd_sml) _(rtt_seq) _(used_max) /* acknowledged */                                    \
 	_(snd_up)                   /* acknowledged, or there is none */                        \
 	_(t_late)                   /* checked to be over */                                    \
 	_(ready) _(rx)              /* n_ready and n_rx are 0 */                                \

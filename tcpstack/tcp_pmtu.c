@@ -95,7 +95,7 @@ void tcp_pmtu_sent(struct tcp_conn *c, uint32_t seq, uint32_t len)
 
 void tcp_pmtu_acked(struct tcp_conn *c, uint64_t now)
 {
-	if (c->pm_sent && tcp_leq(c->pm_end, c->snd_una))
+	if (c->pm_sent && !c->pm_proven && tcp_leq(c->pm_end, c->snd_una))
 		c->pm_proven = true;
 	c->pm_rtos = 0;
 	if (c->ptb_pending && tcp_lt(c->ptb_seq, c->snd_una))

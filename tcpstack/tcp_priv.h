@@ -349,12 +349,20 @@ void tcp_recovery_resize(struct tcp_conn *c, uint64_t now); /* the same, but no 
 void tcp_recovery_retx(struct tcp_conn *c, uint32_t seq, uint32_t end, uint64_t now);
 void tcp_recovery_reo(struct tcp_conn *c, uint64_t now); /* the reordering timer ran out */
 
-/* tcp_cubic.c */
+/* tcp_cc.c */
 void tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint64_t now); /* grows cwnd */
-void tcp_cc_reduce(struct tcp_conn *c);		    /* ssthresh and w_max for a congestion event */
-void tcp_cc_idle(struct tcp_conn *c, uint64_t now); /* restart after idling, RFC 5681 4.1 */
-uint32_t tcp_cc_initial(const struct tcp_conn *c);  /* RFC 6928 */
-uint32_t tcp_cbrt(uint64_t x);			    /* floor of the cube root */
+bool tcp_cc_may_grow(const struct tcp_conn *c);	   /* it was used enough for that */
+void tcp_cc_reduce(struct tcp_conn *c);		   /* ssthresh for a congestion event */
+void tcp_cc_rest(struct tcp_conn *c);		   /* the controller begins anew */
+void tcp_cc_idle(struct tcp_conn *c);		   /* restart after idling, RFC 5681 4.1 */
+void tcp_cc_undo(struct tcp_conn *c);		   /* a reduction is taken back */
+uint32_t tcp_cc_initial(const struct tcp_conn *c); /* RFC 6928 */
+
+/* tcp_cubic.c, tcp_newreno.c: the controllers */
+#define _(sym, ops, name) extern const struct tcp_cc tcp_cc_##ops;
+TCP_FOREACH_CC(_)
+#undef _
+uint32_t tcp_cbrt(uint64_t x); /* floor of the cube root */
 
 /* tcp_hystart.c */
 void tcp_hystart_rtt(struct tcp_conn *c, uint32_t ms);		       /* one RTT sample */

@@ -127,7 +127,7 @@ void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack *a)
 		if (c->lost) {
 			tcp_recovery_enter(c, a->delivered, a->now);
 			tcp_prr_ack(c, a->delivered, false);
-		} else if (acked && c->cwnd_limited) {
+		} else if (acked && tcp_cc_may_grow(c)) {
 			tcp_cc_acked(c, acked, a->now);
 		}
 		break;

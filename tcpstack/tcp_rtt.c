@@ -60,6 +60,7 @@ void tcp_rtt_in(struct tcp_conn *c, const struct tcp_ack *a)
 		return;
 	tcp_rtt_sample(c, us);
 	c->rtt_seq = c->snd_nxt;
+	c->used_max = tcp_flight(c) + a->acked;
 }
 
 uint32_t tcp_rto(const struct tcp_conn *c)

@@ -36,10 +36,7 @@ void tcp_undo(struct tcp_conn *c)
 	struct tcp_txrec *r;
 
 	c->undo_ok = false;
-	c->cwnd = tcp_max(c->cwnd, c->undo_cwnd);
-	c->ssthresh = tcp_max(c->ssthresh, c->undo_ssthresh);
-	c->w_max = tcp_max(c->w_max, c->undo_cwnd);
-	c->epoch_valid = false;
+	tcp_cc_undo(c);
 	if (c->recovery == TCP_R_LOSS)
 		c->stats.undone_rto++;
 	else

@@ -10,7 +10,11 @@
 #define CC_INFO 20 /* bytes of union tcp_cc_info */
 #define MEMINFO 36 /* bytes of SO_MEMINFO: memory is not accounted */
 
-static const char cc_name[16] = "cubic"; /* TCP_CONGESTION: the one there is */
+/* TCP_CONGESTION: names by which Linux knows them, in its 16 bytes. */
+static const char cc_name[TCP_CC_COUNT][16] = {
+	[TCP_CC_CUBIC] = "cubic",
+	[TCP_CC_NEWRENO] = "reno",
+};
 
 static int fail(int err)
 {
@@ -67,7 +71,7 @@ int sk_getsockopt(struct sk_sock *s, int level, int name, void *v, socklen_t *n)
 	if (level == SOL_TCP && name == TCP_CC_INFO) /* Vegas's and others': nothing */
 		return answer(v, n, info, CC_INFO);
 	if (level == SOL_TCP && name == TCP_CONGESTION)
-		return answer(v, n, cc_name, sizeof(cc_name));
+		return answer(v, n, cc_name[s->cfg.cc], sizeof(cc_name[0]));
 	if (level == SOL_SOCKET && name == SO_MEMINFO)
 		return answer(v, n, info, MEMINFO);
 	if (!get_number(s, level, name, &x))
@@ -152,6 +156,20 @@ void sk_options(struct sk_sock *s)
 	s->options_due = false;
 }
 
+/* n bytes at name, with or without a 0 at their end. */
+static int set_congestion(struct sk_sock *s, const char *name, socklen_t n)
+{
+	for (unsigned int i = 0; i < TCP_CC_COUNT; i++) {
+		if (strnlen(name, n) != strlen(cc_name[i]) ||
+		    memcmp(name, cc_name[i], strlen(cc_name[i])) != 0)
+			continue;
+		s->cfg.cc = (uint8_t)i;
+		sk_options(s);
+		return 0;
+	}
+	return fail(ENOENT);
+}
+
 int sk_setsockopt(struct sk_sock *s, int level, int name, const void *v, socklen_t n)
 {
 	int r, x = 0;
@@ -160,8 +178,7 @@ int sk_setsockopt(struct sk_sock *s, int level, int name, const void *v, socklen
 		return fail(EINVAL);
 	memcpy(&x, v, sizeof(x));
 	if (level == SOL_TCP && name == TCP_CONGESTION)
-		return n >= strlen(cc_name) && !memcmp(v, cc_name, strlen(cc_name)) ? 0
-										    : fail(ENOENT);
+		return set_congestion(s, v, n);
 	r = level == SOL_TAGD	  ? sk_set_tagd(s, name, (uint32_t)x)
 	    : level == SOL_SOCKET ? set_socket(s, name, v, n, x)
 	    : level == SOL_TCP	  ? set_tcp(s, name, x)

@@ -101,6 +101,7 @@ static void everything_is_read(void **state)
 		load("# comment\n"
 		     "[gateway]\nname = g\nworkers = 3 ; three\nhost-timeout = 7\n"
 		     "max-accelerated = 2k\nlog-level = debug\nttl = 37\n"
+		     "congestion-control = newreno\n"
 		     "[fabric]\ndevice = soft1\nport = 2\ngid-index = 3\nlisten = /x\n" PORT
 		     "mtu = 9000\nnext-hop4 = 10.0.0.254\n" SERVER
 		     "address = fd00::11\n  10.0.0.12\n"
@@ -113,6 +114,7 @@ static void everything_is_read(void **state)
 	assert_int_equal(cfg.host_timeout_ms, 7000);
 	assert_int_equal(cfg.max_accelerated, 2048);
 	assert_int_equal(cfg.ttl, 37);
+	assert_int_equal(cfg.congestion, TCP_CC_NEWRENO);
 	assert_int_equal(cfg.log_level, GW_LOG_DEBUG);
 	assert_string_equal(cfg.device, "soft1");
 	assert_int_equal(cfg.dev_port, 2);
@@ -208,6 +210,7 @@ static void each_error_is_told(void **state)
 		{"name = x\n" PORT, 1, "outside"},
 		{"[gateway]\nname =\n" PORT, 2, "1 to 63"},
 		{"[gateway]\nlog-level = loud\n" PORT, 2, "warning"},
+		{"[gateway]\ncongestion-control = vegas\n" PORT, 2, "cubic, newreno"},
 		{PORT PORT, 4, "duplicate"},
 		{PORT "mtu = 100\n", 4, "1280 to 9000"},
 		{PORT "next-hop4 = fd00::2\n", 4, "IPv4"},

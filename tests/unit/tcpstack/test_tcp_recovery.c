@@ -284,11 +284,11 @@ static void test_tlp(void **state)
 	tt_pass(&t, 220000);
 	tt_expect(&t, 9000, 1000, 0, TCP_PSH);
 	tt_ack(&t, 10000);
-	assert_int_equal(t.c.cwnd, 10000); /* of either copy: RFC 8985 7.4.2 waits */
+	assert_int_equal(t.c.cwnd, 20000); /* of either copy: RFC 8985 7.4.2 waits */
 	tt_produce(&t, 2000);
 	assert_int_equal(tt_drain(&t), 2000);
 	tt_ack(&t, 12000);
-	assert_int_equal(t.c.cwnd, 7000);
+	assert_int_equal(t.c.cwnd, 14000);
 	/* New payload, if there is any, is the better probe. */
 	flight(&t, 10, 10000, true, false);
 	tt_produce(&t, 5000);

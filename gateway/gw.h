@@ -165,6 +165,7 @@ struct gw_cfg {
 	uint32_t host_timeout_ms;    /* a lost host's clients are reset after this */
 	uint32_t flows;		     /* of each worker's connection table */
 	uint32_t congestion;	     /* enum tcp_cc_kind of accelerated connections */
+	bool pacing;		     /* of accelerated connections */
 	uint32_t otherwise;	     /* enum corr_action of flows that no rule fits */
 	char policy_key[GW_NAMELEN]; /* gateways that choose servers alike have the same */
 	char device[64];	     /* [fabric] device, empty: first */

@@ -87,6 +87,8 @@ const struct gw_key gw_keys[] = {
 	  "new flows that no [rule] fits"),
 	ONE_OF(GATEWAY, struct gw_cfg, "congestion-control", congestion, controllers, "cubic",
 	  "of accelerated connections"),
+	G(GATEWAY, "pacing", BOOL, pacing, 0, 0, "no",
+	  "spreads the payload of accelerated connections over the round trip"),
 	G(GATEWAY, "policy-key", STR, policy_key, 1, GW_NAMELEN, "tagd",
 	  "secret of the hash that chooses servers; the same on gateways that shall choose alike"),
 	G(FABRIC, "device", STR, device, 0, 64, "", "RDMA device; empty: the first"),

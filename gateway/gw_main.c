@@ -187,6 +187,7 @@ static int run(struct gw_cfg *cfg)
 	gw->start_us = gw_now_us();
 	tcp_cfg_default(&gw->tcp);
 	gw->tcp.cc = (uint8_t)cfg->congestion;
+	gw->tcp.pacing = cfg->pacing;
 	for (uint32_t i = 0; i < cfg->n_server; i++) {
 		gw->host[i].id = i;
 		gw->host[i].cfg = &cfg->server[i];

@@ -71,6 +71,7 @@ void tcp_set_state(struct tcp_conn *c, enum tcp_state s)
 	tcp_rec_release(c);
 	tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
 	c->t_ack = TCP_NEVER;
+	c->pace_wait = false;
 	c->ack_now = false;
 	c->probe_due = false;
 	c->tlp_due = false;

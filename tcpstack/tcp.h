@@ -281,6 +281,7 @@ struct tcp_cfg {
 	uint8_t keep_count;	  /* unanswered keepalives that end a connection; 9 */
 	struct tcp_pool *pool;	  /* transmission records; by the owner, of the same thread */
 	uint8_t cc;		  /* enum tcp_cc_kind; TCP_CC_CUBIC */
+	bool pacing;		  /* payload is spread over the round trip; false */
 	bool rfc1337;		  /* a RST does not end TIME-WAIT; false */
 	bool nagle;		  /* connections start with Nagle on (tcp_nagle.c); false */
 	struct tcp_challenges *challenges; /* limit shared by many connections, NULL: none */

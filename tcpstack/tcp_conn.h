@@ -166,6 +166,7 @@ struct tcp_conn {
 	bool tlp_out : 1;	    /* a tail loss probe is unanswered */
 	bool tlp_retx : 1;	    /* that probe was a retransmission */
 	bool cwnd_limited : 1;	    /* cwnd was what kept us from sending, since the last ACK */
+	bool pace_wait : 1;	    /* payload that may leave waits for pace_ns */
 	bool retx_wait : 1;	    /* a retransmission that may leave waits for its payload */
 	bool undo_ok : 1;	    /* undo_* hold the state before the reduction */
 	bool undo_retx : 1;	    /* something was retransmitted since, undo_tsval is its time */
@@ -269,6 +270,7 @@ struct tcp_conn {
 	struct tcp_stats stats; /* (readable) the end of what is hot; its own first members are */
 
 	/* Cold from here on */
+	uint64_t pace_ns; /* pacing: when the next payload may leave, nanoseconds (tcp_pacing.c) */
 	uint64_t t_late;  /* until then a hole is not reported, see tcp_expect_late() */
 	uint32_t max_wnd; /* largest snd_wnd seen */
 

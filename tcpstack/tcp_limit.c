@@ -14,7 +14,7 @@ static enum tcp_limit limit_now(const struct tcp_conn *c)
 		return TCP_LIM_SENDER;
 	if (tcp_window_usable(c) < tcp_min(left, tcp_eff_mss(c)))
 		return TCP_LIM_RWIN;
-	return c->cwnd_limited ? TCP_LIM_CWND : TCP_LIM_SENDER;
+	return c->cwnd_limited || c->pace_wait ? TCP_LIM_CWND : TCP_LIM_SENDER;
 }
 
 void tcp_limit_note(struct tcp_conn *c, uint64_t now)

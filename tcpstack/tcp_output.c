@@ -6,7 +6,7 @@
  * Order: a due RST; a due ACK that has SACK blocks to carry, since payload
  * runs carry none; retransmissions; new payload with the FIN; probes; a due
  * ACK that no payload took along. While a retransmission waits, for its
- * payload or for cwnd, nothing new overtakes it.
+ * payload, for cwnd or for its turn (tcp_pacing.c), nothing new overtakes it.
  *
  * New payload leaves in whole segments, or when it is all there is, or when it
  * fills at least half of the largest window the client ever offered; see
@@ -29,6 +29,7 @@ static uint32_t burst(const struct tcp_conn *c, uint32_t len)
 {
 	uint32_t mss = tcp_eff_mss(c), max = c->urg_out ? mss : c->cfg->max_burst;
 
+	max = tcp_min(max, tcp_pacing_quantum(c));
 	if (len <= max)
 		return len;
 	return max < mss ? mss : max - max % mss;
@@ -80,6 +81,7 @@ int tcp_emit_run(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, 
 		return err;
 	tcp_ack_note(c, false);
 	tcp_ecn_sent(c, &e);
+	tcp_pacing_sent(c, len, now);
 	if (retx)
 		tcp_recovery_retx(c, seq, seq + len + fin, now);
 	else
@@ -137,6 +139,8 @@ static bool retransmit(struct tcp_conn *c, uint64_t now)
 	while ((r = tcp_rec_lost(c)) != NULL) {
 		struct tcp_range run = {r->start, r->end};
 
+		if (tcp_pacing_holds(c, now))
+			return false;
 		if (!retransmit_run(c, &run, now)) {
 			c->cwnd_limited = true;
 			return false;
@@ -179,10 +183,11 @@ static void send_new(struct tcp_conn *c, uint64_t now)
 		return;
 	if (!tcp_flight(c) && (tcp_ms(now) - c->sent_ms) > tcp_rto(c) / 1000)
 		tcp_cc_idle(c);
-	tcp_plpmtu_output(c, now);
+	if (!tcp_pacing_early(c, now))
+		tcp_plpmtu_output(c, now);
 	while (c->snd_nxt != c->snd_avail) {
 		len = new_len(c);
-		if (!len)
+		if (!len || tcp_pacing_holds(c, now))
 			return;
 		flags = 0;
 		if (c->snd_nxt + len == c->snd_avail)
@@ -207,6 +212,7 @@ void tcp_output(struct tcp_conn *c, uint64_t now)
 		tcp_open_output(c, now);
 		return;
 	}
+	c->pace_wait = false;
 	if (c->keepalive)
 		tcp_keep_pause(c);
 	if (tcp_ack_has_sack(c))

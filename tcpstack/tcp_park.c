@@ -19,6 +19,7 @@
 	_(snd_sml) _(rtt_seq) _(used_max) /* acknowledged */                                    \
 	_(snd_up)                   /* acknowledged, or there is none */                        \
 	_(t_late)                   /* checked to be over */                                    \
+	_(pace_ns)                  /* nothing waits for it: pace_wait */                       \
 	_(ready) _(rx)              /* n_ready and n_rx are 0 */                                \
 	_(rx_start) _(rx_end)       /* nothing is wanted again */                               \
 	_(ooo) _(ooo_placed)        /* n_ooo is 0 */                                            \

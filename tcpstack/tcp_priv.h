@@ -364,6 +364,13 @@ TCP_FOREACH_CC(_)
 #undef _
 uint32_t tcp_cbrt(uint64_t x); /* floor of the cube root */
 
+/* tcp_pacing.c */
+uint32_t tcp_pacing_quantum(const struct tcp_conn *c);	       /* bytes that may leave at once */
+bool tcp_pacing_early(const struct tcp_conn *c, uint64_t now); /* it is not time yet */
+bool tcp_pacing_holds(struct tcp_conn *c, uint64_t now);       /* payload is here and waits */
+uint64_t tcp_pacing_due(const struct tcp_conn *c); /* until then, TCP_NEVER: nothing waits */
+void tcp_pacing_sent(struct tcp_conn *c, uint32_t len, uint64_t now); /* payload left */
+
 /* tcp_hystart.c */
 void tcp_hystart_rtt(struct tcp_conn *c, uint32_t ms);		       /* one RTT sample */
 uint32_t tcp_hystart_growth(const struct tcp_conn *c, uint32_t acked); /* of cwnd, slow start */

@@ -7,6 +7,9 @@
  * reordering window before it), for the window to open, for a transmission
  * record, or for TIME-WAIT to end. RTO and probe count from rto_us, which moves
  * with every ACK that advances and when the oldest segment leaves.
+ *
+ * Beside them pacing (tcp_pacing.c) has a time of its own, for which
+ * tcp_output() has something to send.
  */
 #include "tcpstack/tcp_priv.h"
 
@@ -104,6 +107,8 @@ void tcp_timer(struct tcp_conn *c, uint64_t now)
 		c->t_ack = TCP_NEVER;
 		c->ack_now = true;
 	}
+	if (tcp_pacing_due(c) <= now)
+		c->pace_wait = false;
 	if (c->t_snd > now)
 		return;
 	tcp_trace_now(c, now);
@@ -141,5 +146,7 @@ void tcp_timer(struct tcp_conn *c, uint64_t now)
 
 uint64_t tcp_deadline(const struct tcp_conn *c)
 {
-	return c->t_ack < c->t_snd ? c->t_ack : c->t_snd;
+	uint64_t at = c->t_ack < c->t_snd ? c->t_ack : c->t_snd, pace = tcp_pacing_due(c);
+
+	return pace < at ? pace : at;
 }

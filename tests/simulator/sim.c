@@ -134,6 +134,8 @@ void sim_init(struct sim *s, const struct sim_opts *o, uint64_t seed)
 	s->now = 1000000;
 	s->trace = getenv("TCP_TRACE") != NULL;
 	tcp_cfg_default(&s->cfg);
+	s->cfg.cc = (uint8_t)(o->cc % TCP_CC_COUNT);
+	s->cfg.pacing = o->pacing;
 	tcp_pool_init(&s->pool, s->rec, o->records ? o->records : SIM_RECORDS,
 		      (o->records ? o->records : SIM_RECORDS) / 4);
 	s->cfg.pool = &s->pool;

@@ -72,6 +72,8 @@ struct sim_opts {
 	uint32_t move_drain;   /* it is quiesced two round trips before */
 	uint32_t move_crash;   /* the successor knows only what the host knows */
 	uint32_t open;	       /* enum sim_open: who opens the connection */
+	uint32_t cc;	       /* enum tcp_cc_kind of both ends */
+	uint32_t pacing;       /* both ends pace */
 };
 
 /** How a connection begins (sim_open.c). */

@@ -101,7 +101,7 @@ static void everything_is_read(void **state)
 		load("# comment\n"
 		     "[gateway]\nname = g\nworkers = 3 ; three\nhost-timeout = 7\n"
 		     "max-accelerated = 2k\nlog-level = debug\nttl = 37\n"
-		     "congestion-control = newreno\n"
+		     "congestion-control = newreno\npacing = yes\n"
 		     "[fabric]\ndevice = soft1\nport = 2\ngid-index = 3\nlisten = /x\n" PORT
 		     "mtu = 9000\nnext-hop4 = 10.0.0.254\n" SERVER
 		     "address = fd00::11\n  10.0.0.12\n"
@@ -115,6 +115,7 @@ static void everything_is_read(void **state)
 	assert_int_equal(cfg.max_accelerated, 2048);
 	assert_int_equal(cfg.ttl, 37);
 	assert_int_equal(cfg.congestion, TCP_CC_NEWRENO);
+	assert_true(cfg.pacing);
 	assert_int_equal(cfg.log_level, GW_LOG_DEBUG);
 	assert_string_equal(cfg.device, "soft1");
 	assert_int_equal(cfg.dev_port, 2);

@@ -118,6 +118,8 @@ static void setup(struct world *w)
 	tcp_pool_init(&w->pool, w->rec, 32, 16);
 	w->cfg.pool = &w->pool;
 	w->cfg.user_timeout_us = 20000000;
+	w->cfg.cc = bits & 16 ? TCP_CC_NEWRENO : TCP_CC_CUBIC;
+	w->cfg.pacing = bits & 16;
 	w->cfg.max_want = 1u << (8 + take(w, 1) % 9);
 	w->cfg.max_burst = 3000 + take(w, 2);
 	w->now = 1000000;

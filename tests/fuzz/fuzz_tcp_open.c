@@ -120,6 +120,8 @@ static void setup(struct world *w)
 	w->cfg.keep_count = 3;
 	w->cfg.nagle = bits & 1;
 	w->cfg.rfc1337 = bits & 2;
+	w->cfg.cc = bits & 64 ? TCP_CC_NEWRENO : TCP_CC_CUBIC;
+	w->cfg.pacing = bits & 128;
 	w->challenges.per_s = 20;
 	if (bits & 4)
 		w->cfg.challenges = &w->challenges;

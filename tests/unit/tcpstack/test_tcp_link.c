@@ -249,6 +249,34 @@ static void test_ideal_client(void **state)
 	}
 }
 
+/* A queue of a twentieth of what the path holds overflows by bursts, not by what is paced. */
+static void test_pacing(void **state)
+{
+	struct sim_opts o;
+	struct sim s;
+
+	for (unsigned int k = 0; k < TCP_CC_COUNT; k++) {
+		uint64_t took[2];
+
+		for (unsigned int paced = 0; paced < 2; paced++) {
+			sim_defaults(&o);
+			o.ideal = true;
+			o.bytes[0] = 4000000;
+			o.ring = 1 << 20;
+			o.wscale = 8;
+			o.rate_bps = 12000000; /* 600 KB in a round trip */
+			o.queue = 30000;
+			o.delay_us = 25000;
+			o.cc = k;
+			o.pacing = paced;
+			took[paced] = run(&o, &s, 60 * SEC);
+			assert_int_equal(s.e[0].c.stats.rto_count, 0);
+			sim_fini(&s);
+		}
+		assert_true(took[1] * 2 < took[0]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,7 +285,7 @@ int main(void)
 		cmocka_unit_test(test_wait_no_backoff), cmocka_unit_test(test_slow_writes),
 		cmocka_unit_test(test_small_windows),	cmocka_unit_test(test_trickle),
 		cmocka_unit_test(test_bottleneck),	cmocka_unit_test(test_ideal_client),
-
+		cmocka_unit_test(test_pacing),
 	};
 
 	seed = sim_seed();

@@ -58,6 +58,10 @@ int sk_set_tagd(struct sk_sock *s, int name, uint32_t v)
 	case TAGD_READ_FAIL:
 		set->read_fail = v;
 		return 0;
+	case TAGD_PACING:
+		s->cfg.pacing = v;
+		sk_options(s);
+		return 0;
 	case TAGD_USER_TIMEOUT:
 		s->cfg.user_timeout_us = v;
 		sk_options(s);

@@ -21,6 +21,7 @@
 	_(TAGD_PLACE_DELAY, 9)	/* placement takes that many microseconds */                       \
 	_(TAGD_TAKEOVER, 10)	/* the kernel shakes hands, the core takes over */                 \
 	_(TAGD_HANDBACK, 11)	/* gives the connection back to the kernel: the map translates */  \
+	_(TAGD_PACING, 15)	/* payload is paced */                                             \
 	_(TAGD_RESTS, 14)	/* getsockopt(): how often a connection of the stack was parked */ \
 	_(TAGD_READ_FAIL, 13)	/* payload cannot be had any more */                               \
 	_(TAGD_GATEWAY_DIED, 12) /* the same from the control block, after the gateway is gone */

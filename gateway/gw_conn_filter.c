@@ -5,6 +5,7 @@
 #include "gateway/gw_conn_filter.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +82,21 @@ static bool parse_scaled(uint64_t *v, const char *value, uint64_t scale)
 	return true;
 }
 
+/* A token as listed, or in decimal; 0 is none. */
+static bool parse_token(uint32_t *token, const char *value)
+{
+	bool hex = value[0] == '0' && value[1] == 'x' && isxdigit((unsigned char)value[2]);
+	char *end = "";
+	uint64_t v = 0;
+
+	if (hex)
+		v = strtoull(value, &end, 16);
+	else if (!number(value, UINT32_MAX, &v))
+		return false;
+	*token = (uint32_t)v;
+	return !*end && v && v <= UINT32_MAX;
+}
+
 /* One key; false: its value makes no sense. *known tells whether there is such a key. */
 static bool parse_key(struct gw_conn_filter *f, const char *key, const char *value, bool *known)
 {
@@ -93,6 +109,8 @@ static bool parse_key(struct gw_conn_filter *f, const char *key, const char *val
 		return parse_scaled(&f->older_us, value, 1000000);
 	if (strcmp(key, "bytes") == 0)
 		return parse_scaled(&f->min_bytes, value, 1);
+	if (strcmp(key, "token") == 0)
+		return parse_token(&f->token, value);
 	if (strcmp(key, "mode") == 0) {
 		f->mode = value;
 		return strcmp(value, "native") == 0 || strcmp(value, "accelerated") == 0;
@@ -124,7 +142,7 @@ int gw_conn_filter_parse(struct gw_conn_filter *f, const json_t *obj, char err[G
 		if (!known)
 			snprintf(err, GW_FILTER_ERR,
 				 "%.40s: no such filter; there are client, server, host, mode, "
-				 "state, reason, older and bytes",
+				 "state, reason, token, older and bytes",
 				 key);
 		else
 			snprintf(err, GW_FILTER_ERR, "%.20s=%.60s makes no sense; see tagctl(1)",
@@ -156,6 +174,8 @@ bool gw_conn_filter_match(const struct gw_conn_filter *f, const struct gw_conn_r
 		return false;
 	if (!end_matches(&f->client, &r->flow.remote, r->flow.rport) ||
 	    !end_matches(&f->server, &r->flow.local, r->flow.lport))
+		return false;
+	if (f->token && f->token != r->token)
 		return false;
 	if (r->age_us < f->older_us || r->tx_bytes + r->rx_bytes < f->min_bytes)
 		return false;

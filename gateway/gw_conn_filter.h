@@ -19,6 +19,7 @@ struct gw_filter_end {
 /** All of it must fit. Texts are owned by the request that was parsed. */
 struct gw_conn_filter {
 	struct gw_filter_end client, server;
+	uint32_t token;	    /* of an accelerated connection, 0: any */
 	const char *host;   /* name of a server's host, NULL: any */
 	const char *state;  /* as listed, NULL: any */
 	const char *reason; /* as listed, NULL: any */
@@ -31,8 +32,8 @@ struct gw_conn_filter {
 
 /**
  * Reads an object of texts: client, server (ADDRESS, ADDRESS/LEN, any of them with :PORT, or :PORT
- * alone; IPv6 with a port in brackets), host, state, reason, mode, older (seconds), bytes. obj may
- * be NULL: everything fits. 0, or EINVAL with a message that names key and value.
+ * alone; IPv6 with a port in brackets), host, state, reason, mode, token, older (seconds), bytes.
+ * obj may be NULL: everything fits. 0, or EINVAL with a message that names key and value.
  */
 int gw_conn_filter_parse(struct gw_conn_filter *f, const json_t *obj, char err[GW_FILTER_ERR]);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "gateway/gw_capture.h"
+#include "gateway/gw_conn_filter.h"
 #include "gateway/gw_policy.h"
 
 /* {"error": text} */
@@ -25,33 +26,24 @@ static json_t *error(const char *fmt, ...)
 	return json_pack("{s:s}", "error", text);
 }
 
-/* Rows that a request names: by token, by client, or by client and server. */
+/* Rows that a request names: by token, by client, or by client and server; none when what it names
+ * makes no sense. */
 static json_t *matching(struct gw *gw, const json_t *req)
 {
 	const char *conn = json_string_value(json_object_get(req, "conn"));
-	const char *server = json_string_value(json_object_get(req, "server"));
-	json_t *all = gw_control_conns(gw), *found = json_array(), *o;
-	unsigned long token = 0;
-	size_t i;
-	char *end = "";
+	json_t *server = json_object_get(req, "server"), *keys = json_object(), *found;
+	struct gw_conn_filter f;
+	char err[GW_FILTER_ERR];
 
-	if (conn)
-		token = strtoul(conn, &end, 0);
-	json_array_foreach(all, i, o)
-	{
-		bool by_token =
-			conn && *conn && !*end && token &&
-			(json_int_t)token == json_integer_value(json_object_get(o, "token"));
-		bool by_client =
-			conn && strcmp(conn, json_string_value(json_object_get(o, "client"))) == 0;
-
-		if (by_client && server)
-			by_client = strcmp(server,
-					   json_string_value(json_object_get(o, "server"))) == 0;
-		if (by_token || by_client)
-			json_array_append(found, o);
-	}
-	json_decref(all);
+	json_object_set_new(keys, conn && strchr(conn, ':') ? "client" : "token",
+			    json_string(conn));
+	if (server)
+		json_object_set(keys, "server", server);
+	if (conn && gw_conn_filter_parse(&f, keys, err) == 0)
+		found = gw_control_conns(gw, &f);
+	else
+		found = json_array();
+	json_decref(keys);
 	return found;
 }
 
@@ -146,16 +138,14 @@ static json_t *map_accelerated(struct gw *gw, const json_t *req)
 {
 	static const char *const keys[] = {"client", "server", "host",	"dlid",
 					   "dgid",   "qpn",    "token", "worker"};
-	json_t *all = gw_control_conns(gw), *list = json_array(), *o;
+	const struct gw_conn_filter f = {.mode = "accelerated"};
+	json_t *all = gw_control_conns(gw, &f), *list = json_array(), *o;
 	size_t i;
 
 	json_array_foreach(all, i, o)
 	{
-		json_t *row;
+		json_t *row = json_object();
 
-		if (strcmp(json_string_value(json_object_get(o, "mode")), "accelerated"))
-			continue;
-		row = json_object();
 		for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
 			json_object_set(row, keys[k], json_object_get(o, keys[k]));
 		json_array_append_new(list, row);

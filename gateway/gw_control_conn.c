@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/gw_conn_filter.h"
 #include "gateway/gw_int.h"
 
 static void on_rows(struct gw_worker *w, void *arg)
@@ -22,6 +23,11 @@ static void on_rows(struct gw_worker *w, void *arg)
 void gw_rows_fetch(struct gw_worker *w, struct gw_rows *c)
 {
 	gw_call(w, on_rows, c);
+}
+
+const char *gw_control_host(const struct gw *gw, const struct gw_conn_row *r)
+{
+	return r->host < gw->cfg->n_server ? gw->host[r->host].cfg->name : "";
 }
 
 /* "10.77.0.2:40000" or "[fd77::2]:40000". */
@@ -105,9 +111,9 @@ static void add_row(json_t *list, json_t *seen, json_t *o, bool accelerated)
 	json_array_append_new(list, o);
 }
 
-/* Appends a worker's rows. */
-static void add_rows(struct gw *gw, struct gw_worker *w, bool accelerated, json_t *list,
-		     json_t *seen)
+/* Appends a worker's rows that fit. */
+static void add_rows(struct gw *gw, struct gw_worker *w, bool accelerated,
+		     const struct gw_conn_filter *f, json_t *list, json_t *seen)
 {
 	struct gw_rows *c = calloc(1, sizeof(*c));
 
@@ -117,19 +123,20 @@ static void add_rows(struct gw *gw, struct gw_worker *w, bool accelerated, json_
 	do {
 		gw_rows_fetch(w, c);
 		for (uint32_t i = 0; i < c->n; i++)
-			add_row(list, seen, gw_control_row(gw, &c->row[i]), accelerated);
+			if (gw_conn_filter_match(f, &c->row[i], gw_control_host(gw, &c->row[i])))
+				add_row(list, seen, gw_control_row(gw, &c->row[i]), accelerated);
 	} while (c->n == GW_ROWS);
 	free(c);
 }
 
-json_t *gw_control_conns(struct gw *gw)
+json_t *gw_control_conns(struct gw *gw, const struct gw_conn_filter *f)
 {
 	json_t *list = json_array(), *seen = json_object();
 
 	for (uint32_t i = 0; i < gw->n_worker; i++)
-		add_rows(gw, gw->worker[i], true, list, seen);
+		add_rows(gw, gw->worker[i], true, f, list, seen);
 	for (uint32_t i = 0; i < gw->n_worker; i++)
-		add_rows(gw, gw->worker[i], false, list, seen);
+		add_rows(gw, gw->worker[i], false, f, list, seen);
 	json_decref(seen);
 	return list;
 }

@@ -40,9 +40,8 @@ static void take(const struct gw *gw, const struct gw_rows *c, const struct gw_c
 {
 	for (uint32_t i = 0; i < c->n; i++) {
 		const struct gw_conn_row *r = &c->row[i];
-		const char *host = r->host < gw->cfg->n_server ? gw->host[r->host].cfg->name : "";
 
-		if (gw_conn_filter_match(f, r, host))
+		if (gw_conn_filter_match(f, r, gw_control_host(gw, r)))
 			json_array_append_new(list, gw_control_row(gw, r));
 	}
 }

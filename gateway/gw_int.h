@@ -18,6 +18,8 @@
 /** Where the frame starts in a native receive buffer, so that it is where LAN frames are too. */
 #define GW_RX_OFF (RTE_PKTMBUF_HEADROOM - IB_GRH_LEN - (uint32_t)sizeof(struct ib_encap))
 
+struct gw_conn_filter; /* gw_conn_filter.h */
+
 /** The control thread's world. */
 struct gw_ctl {
 	struct gw *gw;
@@ -270,8 +272,10 @@ void gw_control_close(struct gw_ctl *ctl);
 json_t *gw_control_cmd(struct gw *gw, const json_t *req);
 /** Adds to the row of an accelerated connection what `conn show` has more (gw_control_show.c). */
 void gw_control_detail(struct gw *gw, json_t *row);
-/** All connections, a flow once, as a new array of rows. */
-json_t *gw_control_conns(struct gw *gw);
+/** Connections that fit, a flow once, as a new array of rows. */
+json_t *gw_control_conns(struct gw *gw, const struct gw_conn_filter *f);
+/** Name of the host of a row's server, "" when it is not known. */
+const char *gw_control_host(const struct gw *gw, const struct gw_conn_row *r);
 /** A row as people and `conn list` get it. */
 json_t *gw_control_row(const struct gw *gw, const struct gw_conn_row *r);
 /** A page of `conn list`: see gw_control_list.c. */

@@ -186,7 +186,7 @@ static void usage(FILE *out)
 		fprintf(out, "  %-36s %s\n", text, commands[i].help);
 	}
 	fprintf(out,
-		"\nKEY is client, server, host, mode, state, reason, older or bytes; sort or limit.\n");
+		"\nKEY is client, server, token, host, mode, state, reason, older or bytes; sort or limit.\n");
 	fprintf(out, "LIMIT is bytes=N, packets=N or seconds=N.\n");
 	fprintf(out, "CONN is a token, or CLIENT:PORT, or CLIENT:PORT SERVER:PORT.\n");
 }

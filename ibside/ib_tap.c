@@ -120,21 +120,6 @@ static void show_read(struct ib_qp *qp, const struct ib_wr_slot *slot)
 	show(qp, &op, &v, 1);
 }
 
-/* Syndrome that a failed request was answered with, 0: with silence. */
-static uint32_t nak(enum ibv_wc_status status)
-{
-	switch (status) {
-	case IBV_WC_REM_INV_REQ_ERR:
-		return PKT_NAK_REQUEST;
-	case IBV_WC_REM_ACCESS_ERR:
-		return PKT_NAK_ACCESS;
-	case IBV_WC_REM_OP_ERR:
-		return PKT_NAK_OPERATION;
-	default:
-		return 0;
-	}
-}
-
 static void show_ack(struct ib_qp *qp, uint32_t psn, uint32_t syndrome)
 {
 	struct pkt_op op = op_from_peer(qp, PKT_K_ACK, psn);
@@ -160,8 +145,8 @@ void ib_tap_sent(struct ib_qp *qp, uint32_t upto, enum ibv_wc_status status)
 		else if (last && ok)
 			show_ack(qp, slot->psn + pkt_count(slot->len, qp->mtu) - 1,
 				 PKT_ACK_NO_CREDITS);
-		else if (last && nak(status))
-			show_ack(qp, slot->psn, nak(status));
+		else if (last && pkt_nak(status))
+			show_ack(qp, slot->psn, pkt_nak(status));
 	}
 }
 

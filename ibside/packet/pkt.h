@@ -109,6 +109,9 @@ struct pkt_op {
 	uint32_t peer_psn;    /* CONNECT: first PSN of the other end */
 };
 
+/** Syndrome that a failed request is answered with, 0: with silence. */
+uint32_t pkt_nak(enum ibv_wc_status status);
+
 /** Takes a complete packet of n bytes, LRH to VCRC. */
 typedef void pkt_sink_fn(void *arg, const uint8_t *pkt, uint32_t n);
 

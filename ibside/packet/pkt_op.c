@@ -170,3 +170,17 @@ void pkt_op_put(const struct pkt_op *op, const struct iovec *v, int n, pkt_sink_
 		sink(arg, p.b, p.n);
 	}
 }
+
+uint32_t pkt_nak(enum ibv_wc_status status)
+{
+	switch (status) {
+	case IBV_WC_REM_INV_REQ_ERR:
+		return PKT_NAK_REQUEST;
+	case IBV_WC_REM_ACCESS_ERR:
+		return PKT_NAK_ACCESS;
+	case IBV_WC_REM_OP_ERR:
+		return PKT_NAK_OPERATION;
+	default:
+		return 0;
+	}
+}

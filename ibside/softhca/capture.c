@@ -130,20 +130,6 @@ void soft_capture_request(struct soft_qp *q, struct soft_wqe *w, const struct so
 	soft_pcap_end();
 }
 
-static uint32_t nak_syndrome(enum ibv_wc_status status)
-{
-	switch (status) {
-	case IBV_WC_REM_INV_REQ_ERR:
-		return PKT_NAK_REQUEST;
-	case IBV_WC_REM_ACCESS_ERR:
-		return PKT_NAK_ACCESS;
-	case IBV_WC_REM_OP_ERR:
-		return PKT_NAK_OPERATION;
-	default:
-		return 0;
-	}
-}
-
 static void put_answer(struct soft_qp *q, const struct soft_wqe *w, const struct soft_vec *v)
 {
 	q->cap_msn++;
@@ -160,7 +146,7 @@ static void put_answer(struct soft_qp *q, const struct soft_wqe *w, const struct
 void soft_capture_answer(struct soft_qp *q, struct soft_wqe *w, const struct soft_vec *v,
 			 const struct soft_result *r)
 {
-	uint32_t nak = nak_syndrome(r->status);
+	uint32_t nak = pkt_nak(r->status);
 
 	if (q->qp.qp_type != IBV_QPT_RC || !w->captured)
 		return;

@@ -19,6 +19,7 @@ static struct gw_conn_row row(bool v6, bool accelerated)
 	struct gw_conn_row r = {.accelerated = accelerated,
 				.state = accelerated ? "ESTABLISHED" : "closing",
 				.reason = accelerated ? IB_R_NONE : IB_R_POLICY,
+				.token = accelerated ? 0x2000 : 0,
 				.tx_bytes = 1000,
 				.rx_bytes = 24,
 				.age_us = 5000000};
@@ -88,6 +89,9 @@ static void test_columns(void **state)
 	assert_false(fits("state", "established", false, false));
 	assert_true(fits("reason", "policy", false, false));
 	assert_false(fits("reason", "policy", false, true));
+	assert_true(fits("token", "0x00002000", false, true));
+	assert_true(fits("token", "8192", false, true));
+	assert_false(fits("token", "8193", false, true));
 	assert_true(fits("older", "5", false, true));
 	assert_false(fits("older", "6", false, true));
 	assert_true(fits("bytes", "1024", false, true));
@@ -128,6 +132,10 @@ static void test_nonsense(void **state)
 		{"client", "[fd77::2]80"},
 		{"server", "fd77::/129"},
 		{"mode", "fast"},
+		{"token", "0"},
+		{"token", "0x"},
+		{"token", "no"},
+		{"token", "0x100000000"},
 		{"older", "-1"},
 		{"older", "5s"},
 		{"bytes", "1e9"},

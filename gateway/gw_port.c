@@ -8,6 +8,7 @@
 #include <rte_ethdev.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "gateway/gw_int.h"
 
@@ -159,6 +160,22 @@ static void port_join(struct gw_port *p, const struct gw_port *trunk)
 	p->multi_seg = trunk->multi_seg;
 }
 
+/* Says why a device was not opened. The rings of a packet socket are locked memory. */
+static void explain(const struct gw_port_cfg *cfg, int rc)
+{
+	bool packet = strstr(cfg->devargs, "af_packet") != NULL;
+	char limit[160] = "check that it exists here and that no other port or program uses it";
+	struct rlimit rl;
+
+	if (packet && getrlimit(RLIMIT_MEMLOCK, &rl) == 0 && rl.rlim_cur != RLIM_INFINITY)
+		snprintf(limit, sizeof(limit),
+			 "its rings are locked memory, and the limit of that is %llu KiB; raise it "
+			 "(ulimit -l unlimited, or LimitMEMLOCK=infinity in the unit)",
+			 (unsigned long long)rl.rlim_cur / 1024);
+	gw_log(GW_LOG_ERROR, "[port \"%s\"] device \"%s\" cannot be opened: %s; %s", cfg->name,
+	       cfg->devargs, strerror(rc), limit);
+}
+
 static int port_open(struct gw *gw, struct gw_port *p)
 {
 	struct rte_eth_conf conf = {0};
@@ -166,10 +183,7 @@ static int port_open(struct gw *gw, struct gw_port *p)
 	int rc = probe(p->cfg, &p->id);
 
 	if (rc) {
-		gw_log(GW_LOG_ERROR,
-		       "[port \"%s\"] device \"%s\" cannot be opened: %s; check that it exists here "
-		       "and that no other port or program uses it",
-		       p->cfg->name, p->cfg->devargs, strerror(rc));
+		explain(p->cfg, rc);
 		return rc;
 	}
 	p->opened = true;

@@ -127,3 +127,21 @@ def test_too_little_memory(tmp_path):
                             timeout=60, env=dict(os.environ, SOFTHCA_DIR=str(tmp_path / "fabric")))
     assert result.returncode == 1, result.stderr
     assert "lower [gateway] mbufs, raise memory" in result.stderr
+
+
+@pytest.mark.parametrize("iface, words", [
+    ("lan0", "its rings are locked memory, and the limit of that is 64 KiB; raise it (ulimit -l unlimited"),
+    ("eth7", "cannot be opened"),
+])
+def test_too_little_locked_memory(tmp_path, iface, words):
+    """A packet socket's rings are locked: where the limit is too low, the daemon names it and what to do."""
+    conf = tmp_path / "tagd.conf"
+    conf.write_text(f"""[gateway]\nname = g\ncontrol = {tmp_path}/control.sock
+[fabric]\ndevice = soft0\nlisten = {tmp_path}/listen.sock
+[port "lan0"]\ndevice = net_af_packet0,iface={iface}\naddress = 10.77.0.1/24\n""")
+    command = (f"ip link add lan0 type veth peer name eth0; ip link set lan0 up; exec prlimit --memlock=65536 "
+               f"setpriv --bounding-set=-ipc_lock --inh-caps=-ipc_lock {BUILD}/gateway/tagd -c {conf}")
+    result = subprocess.run(["unshare", "-n", "bash", "-c", command], text=True, capture_output=True, timeout=60,
+                            env=dict(os.environ, SOFTHCA_DIR=str(tmp_path / "fabric")))
+    assert result.returncode == 1, result.stderr
+    assert words in result.stderr, result.stderr

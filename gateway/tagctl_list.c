@@ -65,7 +65,7 @@ static void add_page(json_t *list, json_t *seen, const json_t *page)
 	{
 		const char *client = json_string_value(json_object_get(o, "client"));
 		const char *server = json_string_value(json_object_get(o, "server"));
-		const char *mode = json_string_value(json_object_get(o, "mode"));
+		const char *mode;
 		char key[160];
 
 		snprintf(key, sizeof(key), "%s %s", client ? client : "", server ? server : "");
@@ -145,10 +145,9 @@ static int sort_rows(json_t *reply, const char *key)
 
 int conn_list_view(const struct conn_view *view, json_t *reply)
 {
-	json_t *rows = json_object_get(reply, "connections");
 	int rc = view->sort ? sort_rows(reply, view->sort) : 0;
+	json_t *rows = json_object_get(reply, "connections");
 
-	rows = json_object_get(reply, "connections");
 	while (json_array_size(rows) > (size_t)view->limit)
 		json_array_remove(rows, json_array_size(rows) - 1);
 	return rc;

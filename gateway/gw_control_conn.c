@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gateway/gw_conn_filter.h"
+#include "gateway/gw_conn_rows.h"
 #include "gateway/gw_int.h"
 
 static void on_rows(struct gw_worker *w, void *arg)
@@ -76,41 +77,6 @@ json_t *gw_control_row(const struct gw *gw, const struct gw_conn_row *r)
 	return o;
 }
 
-/* Adds the counters of a second row of a flow to the first. */
-static void merge(json_t *into, const json_t *o)
-{
-	static const char *const sums[] = {"tx_bytes", "rx_bytes"};
-
-	for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
-		json_object_set_new(
-			into, sums[i],
-			json_integer(json_integer_value(json_object_get(into, sums[i])) +
-				     json_integer_value(json_object_get(o, sums[i]))));
-}
-
-/* Appends a row, unless *seen has its flow: accelerated, or native in another worker. */
-static void add_row(json_t *list, json_t *seen, json_t *o, bool accelerated)
-{
-	const char *client = json_string_value(json_object_get(o, "client"));
-	const char *server = json_string_value(json_object_get(o, "server"));
-	char key[2 * NET_ADDRSTR + 32];
-	json_t *first;
-
-	snprintf(key, sizeof(key), "%s %s", client, server);
-	first = json_object_get(seen, key);
-	if (first) {
-		if (json_is_object(first))
-			merge(first, o);
-		json_decref(o);
-		return;
-	}
-	if (accelerated)
-		json_object_set_new(seen, key, json_true());
-	else
-		json_object_set(seen, key, o);
-	json_array_append_new(list, o);
-}
-
 /* Appends a worker's rows that fit. */
 static void add_rows(struct gw *gw, struct gw_worker *w, bool accelerated,
 		     const struct gw_conn_filter *f, json_t *list, json_t *seen)
@@ -122,9 +88,15 @@ static void add_rows(struct gw *gw, struct gw_worker *w, bool accelerated,
 	c->accelerated = accelerated;
 	do {
 		gw_rows_fetch(w, c);
-		for (uint32_t i = 0; i < c->n; i++)
-			if (gw_conn_filter_match(f, &c->row[i], gw_control_host(gw, &c->row[i])))
-				add_row(list, seen, gw_control_row(gw, &c->row[i]), accelerated);
+		for (uint32_t i = 0; i < c->n; i++) {
+			json_t *row;
+
+			if (!gw_conn_filter_match(f, &c->row[i], gw_control_host(gw, &c->row[i])))
+				continue;
+			row = gw_control_row(gw, &c->row[i]);
+			gw_conn_rows_add(list, seen, row);
+			json_decref(row);
+		}
 	} while (c->n == GW_ROWS);
 	free(c);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/gw_conn_rows.h"
 #include "gateway/tagctl.h"
 
 #define LIMIT_MAX 1000000000L
@@ -42,54 +43,17 @@ bool conn_list_args(struct conn_view *view, json_t *req, char **args, int n)
 	return true;
 }
 
-/* Adds the counters of a second row of a connection to the first. */
-static void merge(json_t *into, const json_t *o)
-{
-	static const char *const sums[] = {"tx_bytes", "rx_bytes"};
-
-	for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
-		json_object_set_new(
-			into, sums[i],
-			json_integer(json_integer_value(json_object_get(into, sums[i])) +
-				     json_integer_value(json_object_get(o, sums[i]))));
-}
-
-/* Appends the rows of a page. A connection that two workers have seen natively is one row; of one
- * that is accelerated, what was native before does not count. */
-static void add_page(json_t *list, json_t *seen, const json_t *page)
-{
-	json_t *o, *first;
-	size_t i;
-
-	json_array_foreach(json_object_get(page, "connections"), i, o)
-	{
-		const char *client = json_string_value(json_object_get(o, "client"));
-		const char *server = json_string_value(json_object_get(o, "server"));
-		const char *mode;
-		char key[160];
-
-		snprintf(key, sizeof(key), "%s %s", client ? client : "", server ? server : "");
-		first = json_object_get(seen, key);
-		if (!first) {
-			json_object_set(seen, key, o);
-			json_array_append(list, o);
-			continue;
-		}
-		mode = json_string_value(json_object_get(first, "mode"));
-		if (!mode || strcmp(mode, "accelerated"))
-			merge(first, o);
-	}
-}
-
 json_t *conn_list_fetch(FILE *daemon, json_t *req)
 {
-	json_t *list = json_array(), *seen = json_object(), *page = NULL;
+	json_t *list = json_array(), *seen = json_object(), *page = NULL, *row;
+	size_t i;
 
 	do {
 		json_object_set(req, "from", json_object_get(page, "next"));
 		json_decref(page);
 		page = daemon_ask(daemon, req);
-		add_page(list, seen, page);
+		json_array_foreach(json_object_get(page, "connections"), i, row)
+			gw_conn_rows_add(list, seen, row);
 	} while (json_object_get(page, "next"));
 	json_decref(seen);
 	if (page && !json_object_get(page, "error")) {

@@ -288,6 +288,8 @@ struct gw_worker {
 	struct gw *gw;
 	uint64_t now_us; /* time of this turn, monotonic */
 	uint64_t now_ms;
+	uint64_t house_us; /* when tables age next */
+	uint64_t neigh_us; /* when a neighbour wants to be asked for, at the earliest */
 	struct ib_cq cq;
 	struct ib_qp ud;		    /* native queue pair */
 	bool rc_hungry;			    /* a native RC queue pair lacks receive buffers */
@@ -330,14 +332,17 @@ struct gw {
 	uint64_t start_us;	  /* monotonic */
 	struct gw_served *served; /* configured server addresses, sorted (gw_served.c) */
 	uint32_t n_served;
-	struct corr_native *native;   /* the snapshot that all workers have */
-	struct gw_capture *capture;   /* of the fabric: the last one, or NULL (gw_capture.c) */
-	struct corr_policy *policy;   /* the policy that all workers have, or NULL */
-	struct corr_live *live;	      /* what changes beside it */
-	struct gw_health *health;     /* of each server; control thread */
-	struct gw_ctl *ctl;	      /* control thread: event loop, sockets (gw_main.c) */
-	struct tcp_cfg tcp;	      /* tunables of the TCP core */
-	_Atomic uint32_t accelerated; /* connections, all hosts */
+	struct corr_native *native; /* the snapshot that all workers have */
+	struct gw_capture *capture; /* of the fabric: the last one, or NULL (gw_capture.c) */
+	struct corr_policy *policy; /* the policy that all workers have, or NULL */
+	struct corr_live *live;	    /* what changes beside it */
+	struct gw_health *health;   /* of each server; control thread */
+	struct gw_ctl *ctl;	    /* control thread: event loop, sockets (gw_main.c) */
+	/** A replay's devices: puts the DPDK port for cfg into *id. 0 or errno; NULL: EAL probes.
+	 */
+	int (*probe)(struct gw *gw, const struct gw_port_cfg *cfg, uint16_t *id);
+	struct tcp_cfg tcp;				       /* tunables of the TCP core */
+	_Atomic uint32_t accelerated;			       /* connections, all hosts */
 	_Atomic uint32_t service_accelerated[GW_MAX_SERVICES]; /* connections, by service */
 };
 
@@ -345,6 +350,11 @@ struct gw {
 
 /** Runs fn(w, arg) on the worker between two bursts, and waits for it. Control thread only. */
 void gw_call(struct gw_worker *w, void (*fn)(struct gw_worker *w, void *arg), void *arg);
+
+/* --- gateway/gw_world.c ------------------------------------------------------------------ */
+
+/** Fills buf with numbers that cannot be guessed; in a replay, with rte_rand()'s. 0 or EAGAIN. */
+int gw_random(void *buf, size_t len);
 
 /* --- gateway/gw_port.c ------------------------------------------------------------------- */
 

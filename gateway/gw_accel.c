@@ -37,7 +37,6 @@
 #include <rte_random.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "gateway/gw_accel.h"
 #include "tcpstack/tcp_open.h"
@@ -174,9 +173,10 @@ int gw_accel_open(struct gw_worker *w)
 
 	if (!a)
 		return ENOMEM;
-	if (getrandom(a->challenges.key, TCP_KEY_LEN, 0) != TCP_KEY_LEN) {
+	rc = gw_random(a->challenges.key, TCP_KEY_LEN);
+	if (rc) {
 		free(a);
-		return EAGAIN;
+		return rc;
 	}
 	a->w = w;
 	a->tcp = w->gw->tcp;

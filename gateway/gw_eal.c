@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "gateway/gw_int.h"
 
@@ -28,14 +27,6 @@ struct args {
 };
 
 static struct args eal_args; /* of the running EAL */
-
-uint64_t gw_now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 static void add(struct args *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -46,8 +46,12 @@ unsigned long gw_eal_need_mb(const struct gw_cfg *cfg);
 unsigned long gw_eal_huge_free_mb(void);
 /** Frees its arguments, after rte_eal_cleanup(). */
 void gw_eal_free(void);
+
+/* --- gw_world.c --- */
 /** Monotonic time, microseconds. */
 uint64_t gw_now_us(void);
+/** Makes it this time from now on, for a replay; 0: the machine's again. One thread only. */
+void gw_now_set(uint64_t us);
 
 /* --- gw_port.c --- */
 /** True when addr is inside one of the port's subnets (link-local IPv6 is not). */
@@ -99,6 +103,10 @@ int gw_worker_open(struct gw *gw, uint32_t i);
 void gw_worker_close(struct gw_worker *w);
 /** The loop: an lcore function, arg is the worker. */
 int gw_worker_main(void *arg);
+/** One turn of it, at w->now_us; how much there was to do. */
+uint32_t gw_worker_turn(struct gw_worker *w);
+/** When the next turn is due at the latest if nothing comes, microseconds. */
+uint64_t gw_worker_due(const struct gw_worker *w);
 /** Serves requests of gw_call(); the number. */
 uint32_t gw_calls_run(struct gw_worker *w);
 /** Creates and frees the request ring. */

@@ -180,7 +180,7 @@ static int port_open(struct gw *gw, struct gw_port *p)
 {
 	struct rte_eth_conf conf = {0};
 	struct rte_eth_dev_info info;
-	int rc = probe(p->cfg, &p->id);
+	int rc = gw->probe ? gw->probe(gw, p->cfg, &p->id) : probe(p->cfg, &p->id);
 
 	if (rc) {
 		explain(p->cfg, rc);

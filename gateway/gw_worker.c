@@ -115,8 +115,20 @@ static uint32_t poll_ports(struct gw_worker *w)
 	return total;
 }
 
-/* One turn; returns how much there was to do. */
-static uint32_t turn(struct gw_worker *w)
+/* What is done once in a while. */
+static void house(struct gw_worker *w)
+{
+	w->house_us = w->now_us + HOUSE_US;
+	w->neigh_us = gw_neigh_run(w);
+	gw_flows_run(w);
+	gw_steer_run(w);
+	gw_frag_run(w);
+	gw_announce_run(w);
+	gw_check_run(w);
+	gw_port_flush(w);
+}
+
+uint32_t gw_worker_turn(struct gw_worker *w)
 {
 	uint32_t work = gw_calls_run(w);
 
@@ -124,14 +136,22 @@ static uint32_t turn(struct gw_worker *w)
 	work += (uint32_t)ib_cq_poll(&w->cq, CQ_BUDGET);
 	gw_native_refill(w);
 	work += gw_accel_run(w);
-	return work + gw_port_flush(w);
+	work += gw_port_flush(w);
+	w->stats.polls++;
+	if (w->now_us >= w->house_us || w->now_us >= w->neigh_us)
+		house(w);
+	return work;
+}
+
+uint64_t gw_worker_due(const struct gw_worker *w)
+{
+	return RTE_MIN(RTE_MIN(w->neigh_us, w->house_us), gw_accel_deadline(w));
 }
 
 int gw_worker_main(void *arg)
 {
 	struct gw_worker *w = arg;
 	struct gw_idle idle = {0};
-	uint64_t house = 0, next = 0;
 
 	prctl(PR_SET_TIMERSLACK, 1UL); /* else a sleep of 5 us takes 55 */
 	atomic_store(&w->running, true);
@@ -140,21 +160,8 @@ int gw_worker_main(void *arg)
 
 		w->now_us = gw_now_us();
 		w->now_ms = w->now_us / 1000;
-		work = turn(w);
-		w->stats.polls++;
-		if (w->now_us >= house || w->now_us >= next) {
-			house = w->now_us + HOUSE_US;
-			next = gw_neigh_run(w);
-			gw_flows_run(w);
-			gw_steer_run(w);
-			gw_frag_run(w);
-			gw_announce_run(w);
-			gw_check_run(w);
-			gw_port_flush(w);
-		}
-		w->stats.sleeps +=
-			gw_idle_turn(&idle, work, w->now_us,
-				     RTE_MIN(RTE_MIN(next, house), gw_accel_deadline(w)));
+		work = gw_worker_turn(w);
+		w->stats.sleeps += gw_idle_turn(&idle, work, w->now_us, gw_worker_due(w));
 	}
 	atomic_store(&w->running, false);
 	gw_calls_run(w); /* whoever asked while we were leaving */

@@ -50,6 +50,7 @@ struct ib_dev {
 	uint32_t max_sge;    /* scatter/gather entries we use per SEND or WRITE */
 	uint32_t max_sge_rd; /* and per READ */
 	char name[64];	     /* as ibv_devices shows it */
+	uint32_t next_psn;   /* first PSN of the next queue pair, for a replay; 0: a random one */
 };
 
 /** Opens device `name` (NULL or empty: the first), port and GID index. err gets a sentence on

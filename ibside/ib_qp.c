@@ -14,10 +14,11 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define RC_TIMEOUT	 14  /* local ACK timeout: 4.096 us * 2^14 = 67 ms */
-#define RC_RETRY	 6   /* transport retries; soft-RoCE takes 7 for "without limit" */
-#define RC_RNR_RETRY	 7   /* without limit */
-#define RC_MIN_RNR_TIMER 12  /* 0.64 ms */
+#define RC_TIMEOUT	 14 /* local ACK timeout: 4.096 us * 2^14 = 67 ms */
+#define RC_RETRY	 6  /* transport retries; soft-RoCE takes 7 for "without limit" */
+#define RC_RNR_RETRY	 7  /* without limit */
+#define RC_MIN_RNR_TIMER 12 /* 0.64 ms */
+#define PSN_STEP	 0x10000
 #define INLINE_WISH	 192 /* a gateway line; asked for, not needed */
 
 /* Allocates a ring of at least n slots; sets *mask. */
@@ -103,11 +104,14 @@ static int ud_ready(struct ib_qp *qp)
 }
 
 /* A first PSN nobody can guess: packets of an earlier life of the number do not match. */
-static uint32_t random_psn(void)
+static uint32_t first_psn(struct ib_dev *d)
 {
 	uint32_t psn = 0;
 
-	if (getrandom(&psn, sizeof(psn), GRND_NONBLOCK) < 0)
+	if (d->next_psn) {
+		psn = d->next_psn;
+		d->next_psn += PSN_STEP;
+	} else if (getrandom(&psn, sizeof(psn), GRND_NONBLOCK) < 0)
 		psn = (uint32_t)random();
 	return psn & 0xffffff;
 }
@@ -128,7 +132,7 @@ int ib_qp_open(struct ib_qp *qp, struct ib_dev *d, struct ib_cq *cq, enum ibv_qp
 	qp->type = type;
 	qp->sq_depth = sq_depth;
 	qp->rq_depth = rq_depth;
-	qp->psn = qp->tx_psn = random_psn();
+	qp->psn = qp->tx_psn = first_psn(d);
 	qp->mtu = UINT32_MAX;
 	qp->sq = ring_alloc(qp, sq_depth + 1, IB_SLOT_SEND, &qp->sq_mask);
 	qp->rq = ring_alloc(qp, rq_depth, IB_SLOT_RECV, &qp->rq_mask);

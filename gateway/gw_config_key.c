@@ -83,10 +83,11 @@ void gw_config_help(FILE *out)
 		if (gw_keys[i].section != last)
 			fprintf(out, "%s\n", sections[gw_keys[i].section]);
 		last = gw_keys[i].section;
-		fprintf(out, "  %-19s %s (%s; default: %s)\n", gw_keys[i].name, gw_keys[i].help,
+		fprintf(out, "  %-19s %s (%s; default: %s; %s)\n", gw_keys[i].name, gw_keys[i].help,
 			gw_config_allowed(&gw_keys[i], buf),
 			!gw_keys[i].def	     ? "none, required"
 			: !gw_keys[i].def[0] ? "empty"
-					     : gw_keys[i].def);
+					     : gw_keys[i].def,
+			gw_keys[i].reload == GW_RELOAD_LIVE ? "live" : "restart");
 	}
 }

@@ -10,6 +10,7 @@
 /** Kinds of values. */
 enum gw_key_type {
 	KEY_STR,       /* text of min..max-1 characters, max bytes of room */
+	KEY_SECRET,    /* the same; not shown to who asks the daemon */
 	KEY_U8,	       /* number in [min, max] */
 	KEY_U16,       /* the same */
 	KEY_U32,       /* the same, with k and M as 1024 and 1024^2 */
@@ -31,16 +32,23 @@ enum gw_key_type {
 	KEY_PROTO,     /* name or number of an IP protocol, or "any" = 0 */
 };
 
+/** What a changed value of a key asks for. */
+enum gw_key_reload {
+	GW_RELOAD_LIVE,	   /* nothing: a reload is enough */
+	GW_RELOAD_RESTART, /* the daemon has to be started again */
+};
+
 /** A key. */
 struct gw_key {
-	enum gw_section section;  /* where it belongs */
-	const char *name;	  /* as written */
-	enum gw_key_type type;	  /* of its value */
-	size_t off;		  /* of the member in the section's structure */
-	uint32_t min, max;	  /* bounds, or room for texts */
-	const char *def;	  /* default as text; NULL: required */
-	const char *help;	  /* one line for people */
-	const char *const *names; /* KEY_NAME: max of them */
+	enum gw_section section;   /* where it belongs */
+	const char *name;	   /* as written */
+	enum gw_key_type type;	   /* of its value */
+	size_t off;		   /* of the member in the section's structure */
+	uint32_t min, max;	   /* bounds, or room for texts */
+	const char *def;	   /* default as text; NULL: required */
+	enum gw_key_reload reload; /* of a change */
+	const char *help;	   /* one line for people */
+	const char *const *names;  /* KEY_NAME: max of them */
 };
 
 /** All keys, those of a section in a row. */

@@ -94,6 +94,7 @@ static void show_value(FILE *out, const struct gw_key *k, const void *target)
 
 	switch (k->type) {
 	case KEY_STR:
+	case KEY_SECRET:
 		fputs(at, out);
 		break;
 	case KEY_PREFIXES:

@@ -258,6 +258,7 @@ bool gw_config_store(const struct gw_key *k, void *target, const char *value, ch
 	bad[0] = '\0';
 	switch (k->type) {
 	case KEY_STR:
+	case KEY_SECRET:
 		if (len < k->min || len >= k->max)
 			return false;
 		memcpy(at, value, len + 1);
@@ -309,7 +310,7 @@ const char *gw_config_allowed(const struct gw_key *k, char buf[160])
 
 	if (k->type == KEY_NAME)
 		return list_names(k, buf);
-	if (k->type == KEY_STR)
+	if (k->type == KEY_STR || k->type == KEY_SECRET)
 		snprintf(buf, 160, "text of %u to %u characters", k->min, k->max - 1);
 	else if (k->type == KEY_PREFIXES || k->type == KEY_ADDRS || k->type == KEY_MACS)
 		snprintf(buf, 160, "1 to %u %s", k->max, texts[k->type]);

@@ -170,6 +170,18 @@ static bool flow_exotic(const uint8_t *o, uint32_t n)
 	return false;
 }
 
+/*
+ * True for a SYN-ACK by which a server that speaks Accurate ECN agrees to it (RFC 9768 table 2): it
+ * says how the SYN's IP header arrived. An end that knows classic ECN answers with ECE alone; one
+ * that sends all flags back agrees to nothing.
+ */
+static bool agrees_accecn(const struct tcp_seg *s)
+{
+	const unsigned int code = s->ae << 2 | !!(s->flags & TCP_CWR) << 1 | !!(s->flags & TCP_ECE);
+
+	return (s->flags & TCP_ACK) && (code == 2 || code == 3 || code == 4 || code == 6);
+}
+
 void host_flow_client(struct host_flow *f, const struct tcp_seg *s, const uint8_t *opts,
 		      uint32_t optlen)
 {
@@ -177,6 +189,7 @@ void host_flow_client(struct host_flow *f, const struct tcp_seg *s, const uint8_
 
 	if (s->flags & TCP_SYN) {
 		f->hi_ok = f->ts_ok = f->fin = f->urg = f->reset = f->exotic = false;
+		f->accecn = agrees_accecn(s);
 	}
 	if (!f->hi_ok || host_seq_lt(f->hi_end, end))
 		f->hi_end = end;
@@ -189,6 +202,24 @@ void host_flow_client(struct host_flow *f, const struct tcp_seg *s, const uint8_
 	f->urg |= !!(s->flags & TCP_URG);
 	f->reset |= !!(s->flags & TCP_RST);
 	f->exotic |= flow_exotic(opts, optlen);
+}
+
+/*
+ * The AE bit of a segment without SYN is part of the counter of Accurate ECN, and reserved
+ * otherwise; what the kernel itself sends is proof, whatever became of the SYNs.
+ */
+void host_flow_kernel(struct host_flow *f, const struct tcp_seg *s)
+{
+	if (s->flags & TCP_RST)
+		f->reset = true;
+	else if (s->flags & TCP_SYN)
+		f->accecn |= agrees_accecn(s);
+	else
+		f->accecn |= s->ae;
+	if (s->has_ts) {
+		f->ts_sent = s->tsval;
+		f->ts_sent_ok = true;
+	}
 }
 
 /* True when nothing more is to be expected of the flow. */

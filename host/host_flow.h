@@ -62,6 +62,7 @@ struct host_flow {
 	bool fin;		    /* the client's FIN was delivered */
 	bool urg;		    /* the client sent urgent data */
 	bool exotic;		    /* signature or MPTCP options seen */
+	bool accecn;		    /* both ends agreed on Accurate ECN (RFC 9768) */
 	bool reset;		    /* a RST passed */
 	struct seqmap map;	    /* mapped: the translation */
 	struct host_flow_end end;   /* mapped: how far it has ended */
@@ -100,6 +101,8 @@ const char *host_fstate_name(enum host_fstate s);
 /** Notes a client's segment that goes to the kernel. opts: option bytes of the TCP header. */
 void host_flow_client(struct host_flow *f, const struct tcp_seg *s, const uint8_t *opts,
 		      uint32_t optlen);
+/** Notes a segment of the kernel, whose flow is native or frozen. */
+void host_flow_kernel(struct host_flow *f, const struct tcp_seg *s);
 /** Marks use now. */
 void host_flow_touch(struct host_flows *t, struct host_flow *f, double now);
 /** Forgets what is idle or over. */

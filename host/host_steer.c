@@ -77,15 +77,11 @@ void host_steer_kernel(struct host *h, struct host_nbuf *b, uint32_t len)
 	    net_parse_tcp(frame, &p, &s) == NET_PERR_OK) {
 		steer_key(&p, true, &key);
 		f = host_flow_find(&h->flows, &key);
-		if (f && s.has_ts) {
-			f->ts_sent = s.tsval;
-			f->ts_sent_ok = true;
-		}
+		if (f && (f->state == HOST_F_NATIVE || f->state == HOST_F_FROZEN))
+			host_flow_kernel(f, &s);
 	}
 	switch (f ? f->state : HOST_F_NATIVE) {
 	case HOST_F_NATIVE:
-		if (f && (s.flags & TCP_RST))
-			f->reset = true;
 		host_native_send(h, b, len, steer_worker(h, f), 0);
 		return;
 	case HOST_F_FROZEN:
@@ -109,6 +105,14 @@ void host_steer_kernel(struct host *h, struct host_nbuf *b, uint32_t len)
 	}
 }
 
+/* A client's segment that the kernel gets as it is. */
+static void steer_note_client(struct host_flow *f, const uint8_t *frame, const struct net_pkt *p,
+			      const struct tcp_seg *s)
+{
+	host_flow_client(f, s, frame + p->l4_off + NET_TCP_HLEN,
+			 p->payload_off - p->l4_off - NET_TCP_HLEN);
+}
+
 /* A client's segment of a flow that is back. */
 static void steer_mapped_in(struct host *h, struct host_flow *f, uint8_t *frame, uint32_t len,
 			    const struct net_pkt *p, const struct tcp_seg *s)
@@ -116,7 +120,7 @@ static void steer_mapped_in(struct host *h, struct host_flow *f, uint8_t *frame,
 	if ((s->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && host_back_over(f)) {
 		host_flow_set_state(f, HOST_F_NATIVE);
 		memset(&f->end, 0, sizeof(f->end));
-		f->hi_ok = f->ts_ok = f->fin = f->reset = false;
+		steer_note_client(f, frame, p, s);
 		host_steer_deliver(h, frame, len);
 		return;
 	}
@@ -152,8 +156,7 @@ static void steer_tcp_in(struct host *h, uint8_t *frame, uint32_t len, const str
 	f->worker = from;
 	switch (f->state) {
 	case HOST_F_NATIVE:
-		host_flow_client(f, &s, frame + p->l4_off + NET_TCP_HLEN,
-				 p->payload_off - p->l4_off - NET_TCP_HLEN);
+		steer_note_client(f, frame, p, &s);
 		host_steer_deliver(h, frame, len);
 		return;
 	case HOST_F_FROZEN:

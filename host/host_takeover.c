@@ -130,6 +130,8 @@ static enum ib_reason precheck(struct host *h, const struct net_flow *key, struc
 		return IB_R_URGENT;
 	if (f->exotic)
 		return IB_R_PROTO;
+	if (f->accecn)
+		return IB_R_ECN;
 	return f->fin || f->reset ? IB_R_FIN : IB_R_NONE;
 }
 
@@ -223,6 +225,8 @@ void host_takeover_start(struct host *h, struct host_ipc_client *client, int fd,
 		why = IB_R_TIMEOUT;
 		retry = true;
 	}
+	if (why == IB_R_NONE && f->accecn) /* a segment on its way out told it */
+		why = IB_R_ECN;
 	/* The clock comes last: nothing that has left may carry a later TSval (RFC 7323 5.2). */
 	if (why == IB_R_NONE && host_freeze_tsclock(fd, &c->fz.ts_val))
 		why = IB_R_REPAIR;

@@ -136,7 +136,8 @@ static_assert(sizeof(struct ib_grant) == 16, "wire format");
 	_(TCP_TIMEOUT, "tcp-timeout") /* the client stopped answering */               \
 	_(PAYLOAD, "payload-lost")    /* server memory could not be read */            \
 	_(QP_ERROR, "qp-error")	      /* the queue pair failed */                      \
-	_(NOT_TRIED, "not-requested") /* nobody has asked yet */
+	_(NOT_TRIED, "not-requested") /* nobody has asked yet */                       \
+	_(ECN, "accurate-ecn")	      /* the kernel agreed on it, the gateway does not speak it */
 
 /** Why a connection is native, or not any more accelerated. */
 enum ib_reason {

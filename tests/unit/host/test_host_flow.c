@@ -145,6 +145,58 @@ static void remembers_the_client(void **state)
 	assert_false(f.exotic || f.fin || f.urg || f.ts_ok);
 }
 
+static uint8_t ecn_flags(unsigned int code, bool *ae)
+{
+	*ae = code & 4;
+	return (uint8_t)((code & 2 ? TCP_CWR : 0) | (code & 1 ? TCP_ECE : 0));
+}
+
+/* Whether a handshake with these AE, CWR and ECE bits is one of Accurate ECN. */
+static bool shakes_hands(unsigned int syn, unsigned int synack, bool outbound)
+{
+	struct host_flow f = {.accecn = true}; /* of a connection before */
+	struct tcp_seg a = {.seq = 7, .flags = TCP_SYN}, b = {.seq = 9, .ack = 8};
+
+	a.flags |= ecn_flags(syn, &a.ae);
+	b.flags = TCP_SYN | TCP_ACK | ecn_flags(synack, &b.ae);
+	if (outbound) { /* the kernel's SYN comes before there is a flow */
+		host_flow_client(&f, &b, NULL, 0);
+	} else {
+		host_flow_client(&f, &a, NULL, 0);
+		assert_false(f.accecn);
+		host_flow_kernel(&f, &b);
+	}
+	return f.accecn;
+}
+
+/* RFC 9768 table 2: every SYN-ACK to a SYN that asked for Accurate ECN, and to one that did not. */
+static void sees_accurate_ecn(void **state)
+{
+	static const bool accurate[8] = {
+		[2] = true, /* the SYN came not-ECT */
+		[3] = true, /* ECT(1) */
+		[4] = true, /* ECT(0) */
+		[6] = true, /* CE */
+	};
+	struct host_flow f = {0};
+	struct tcp_seg s = {.flags = TCP_ACK, .has_ts = true, .tsval = 77};
+
+	for (unsigned int code = 0; code < 8; code++) {
+		assert_int_equal(shakes_hands(7, code, false), accurate[code]);
+		assert_int_equal(shakes_hands(7, code, true), accurate[code]);
+	}
+	assert_false(shakes_hands(3, 1, false)); /* classic */
+	host_flow_kernel(&f, &s);
+	assert_false(f.accecn);
+	assert_true(f.ts_sent_ok && f.ts_sent == 77);
+	s.ae = true; /* the handshake was not seen: the counter begins with 5, AE and ECE */
+	s.flags |= TCP_ECE;
+	host_flow_client(&f, &s, NULL, 0);
+	assert_false(f.accecn); /* what a client sends is no proof */
+	host_flow_kernel(&f, &s);
+	assert_true(f.accecn);
+}
+
 static void ends_both_ways(void **state)
 {
 	struct host_flow f = {.state = HOST_F_MAPPED};
@@ -192,6 +244,7 @@ int main(void)
 		cmocka_unit_test(busy_ones_stay),
 		cmocka_unit_test(random_against_model),
 		cmocka_unit_test(remembers_the_client),
+		cmocka_unit_test(sees_accurate_ecn),
 		cmocka_unit_test(ends_both_ways),
 		cmocka_unit_test(ages),
 	};

@@ -47,6 +47,14 @@ unsigned long gw_eal_huge_free_mb(void);
 /** Frees its arguments, after rte_eal_cleanup(). */
 void gw_eal_free(void);
 
+/* --- gw_data.c --- */
+/** A gateway of a configuration, which must outlive it; nothing is open. NULL: no memory. */
+struct gw *gw_new(struct gw_cfg *cfg);
+/** Device, workers, ports, maps: everything before traffic. 0 or errno (logged). */
+int gw_data_open(struct gw *gw);
+/** Closes what gw_data_open() opened, however far it came. */
+void gw_data_close(struct gw *gw);
+
 /* --- gw_world.c --- */
 /** Monotonic time, microseconds. */
 uint64_t gw_now_us(void);

@@ -55,41 +55,6 @@ static void on_tick(struct ev_loop *loop, ev_timer *t, int revents)
 	gw_health_tick(ctl->gw);
 }
 
-/* Device, workers, ports: everything before traffic. */
-static int data_open(struct gw *gw)
-{
-	char err[IB_ERRLEN];
-	int rc;
-
-	rc = ib_dev_open(&gw->dev, gw->cfg->device[0] ? gw->cfg->device : NULL, gw->cfg->dev_port,
-			 gw->cfg->gid_index, err);
-	if (rc) {
-		gw_log(GW_LOG_ERROR, "[fabric] device: %s", err);
-		return rc;
-	}
-	gw->dev_open = true;
-	for (uint32_t i = 0; rc == 0 && i < gw->cfg->workers; i++)
-		rc = gw_worker_open(gw, i);
-	if (rc == 0)
-		rc = gw_ports_open(gw);
-	if (rc == 0)
-		rc = gw_publish(gw);
-	return rc;
-}
-
-static void data_close(struct gw *gw)
-{
-	gw_events_drain(gw);
-	gw_ports_close(gw);
-	for (uint32_t i = gw->n_worker; i-- > 0;)
-		if (gw->worker[i])
-			gw_worker_close(gw->worker[i]);
-	corr_native_free(gw->native);
-	gw->native = NULL;
-	if (gw->dev_open)
-		ib_dev_close(&gw->dev);
-}
-
 /* Launches the lcores and waits until they are in their loops. */
 static int workers_start(struct gw *gw)
 {
@@ -180,18 +145,9 @@ static int run(struct gw_cfg *cfg)
 
 	if (rc)
 		return rc;
-	gw = calloc(1, sizeof(*gw));
+	gw = gw_new(cfg);
 	if (!gw)
 		return ENOMEM;
-	gw->cfg = cfg;
-	gw->start_us = gw_now_us();
-	tcp_cfg_default(&gw->tcp);
-	gw->tcp.cc = (uint8_t)cfg->congestion;
-	gw->tcp.pacing = cfg->pacing;
-	for (uint32_t i = 0; i < cfg->n_server; i++) {
-		gw->host[i].id = i;
-		gw->host[i].cfg = &cfg->server[i];
-	}
 	rc = gw_eal_open(cfg);
 	if (rc)
 		goto no_eal;
@@ -200,13 +156,13 @@ static int run(struct gw_cfg *cfg)
 	if (rc == 0)
 		rc = gw_policy_open(gw);
 	if (rc == 0)
-		rc = data_open(gw);
+		rc = gw_data_open(gw);
 	if (rc == 0)
 		rc = workers_start(gw);
 	if (rc == 0)
 		rc = control_run(gw);
 	workers_stop(gw);
-	data_close(gw);
+	gw_data_close(gw);
 	gw_policy_close(gw);
 	gw_served_close(gw);
 	rte_eal_cleanup();

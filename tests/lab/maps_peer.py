@@ -15,6 +15,7 @@ import time
 
 PAUSE = 0.2  # between two uses of a connection
 PATIENCE = 20.0  # an echo that takes longer is a lost connection
+NUDGE = 1.0  # an echo that takes longer is asked for again: a client that says nothing hears no RST
 
 
 def address(text, port):
@@ -68,6 +69,7 @@ class Conn:
         self.name = b""
         self.waiting = True  # for the name, later for an echo
         self.since = time.monotonic()
+        self.asked = self.since  # when it was last written to
 
 
 class Holder:
@@ -119,19 +121,20 @@ class Holder:
         conn.since = now
 
     def use(self, conn, now):
-        if conn.waiting:
-            if now - conn.since > PATIENCE:
-                self.lose(conn)
+        if conn.waiting and now - conn.since > PATIENCE:
+            self.lose(conn)
             return
-        if now - conn.since < PAUSE:
+        if not conn.name or now - conn.asked < (NUDGE if conn.waiting else PAUSE):
             return
         try:
             conn.sock.send(b"x")
         except OSError:
             self.lose(conn)
             return
-        conn.waiting = True
-        conn.since = now
+        conn.asked = now
+        if not conn.waiting:
+            conn.waiting = True
+            conn.since = now
 
     def report(self):
         names = collections.Counter(c.name.decode() for c in self.conns)

@@ -14,8 +14,12 @@
 
 #define B_RING	  65536u /* bytes of each ring */
 #define B_SLOTS	  16u
-#define B_RECORDS 4096 /* transmission records of the clients */
-#define B_MSGS	  4096 /* messages remembered */
+#define B_RECORDS 4096	/* transmission records of the clients */
+#define B_MSGS	  4096	/* messages remembered */
+#define B_OFF_GW  4096u /* in the arena: lines of the gateway, rings */
+#define B_OFF_TX  16384u
+#define B_OFF_RX  (B_OFF_TX + B_SLOTS * B_RING)
+#define B_ARENA	  (B_OFF_RX + B_SLOTS * B_RING)
 
 /** A message the host received. */
 struct b_msg {
@@ -90,6 +94,9 @@ struct bench {
 extern struct bench B;
 /** Connections that b_open() lets the gateway have. */
 extern uint32_t b_max_conns;
+
+/** What the host's end of the set does with messages. */
+extern const struct ib_set_ops b_host_ops;
 
 /** Group fixtures: EAL, fabric, device. */
 int b_group_open(void **state);

@@ -12,17 +12,43 @@
 /* How the child makes its end; set before the fork. */
 static struct rig_opt child_opt;
 
-/* Child: receives datagrams until told to end. */
+/* Opens a child's end, which says its address and receives one datagram. */
+static void receive_one(struct rig_end *e, int fd)
+{
+	rig_up(e, &child_opt);
+	rig_connect(e, NULL, NULL);
+	rig_recv(e, 0, 0, 4096);
+	rig_tell(fd, &e->me, sizeof(e->me));
+	rig_ok(e->rcq);
+}
+
+/* Sends a datagram to the child at an address, by the handle made for the first of them. */
+static void send_one(struct rig_end *e, struct ibv_ah **ah, const struct rig_addr *to)
+{
+	struct ibv_ah_attr aa = {.port_num = 1, .dlid = to->lid};
+	struct ibv_sge s = {(uintptr_t)e->buf, 100, e->mr->lkey};
+	struct ibv_send_wr w = {.sg_list = &s,
+				.num_sge = 1,
+				.opcode = IBV_WR_SEND,
+				.send_flags = IBV_SEND_SIGNALED},
+			   *bad;
+
+	if (!*ah)
+		*ah = ibv_create_ah(e->pd, &aa);
+	w.wr.ud.ah = *ah;
+	w.wr.ud.remote_qpn = to->qpn;
+	w.wr.ud.remote_qkey = RIG_QKEY;
+	assert_int_equal(ibv_post_send(e->qp, &w, &bad), 0);
+	rig_ok(e->scq);
+}
+
+/* Child: receives a datagram and waits to be killed. */
 static int datagram_child(int fd)
 {
 	struct rig_end e;
 	char c;
 
-	rig_up(&e, &child_opt);
-	rig_connect(&e, NULL, NULL);
-	rig_recv(&e, 0, 0, 4096);
-	rig_tell(fd, &e.me, sizeof(e.me));
-	rig_ok(e.rcq);
+	receive_one(&e, fd);
 	rig_tell(fd, "", 1);
 	rig_hear(fd, &c, 1);
 	return 0; /* never: it is killed first */
@@ -32,7 +58,6 @@ static int datagram_child(int fd)
 static void restarted(void **state)
 {
 	const struct rig_opt o = {.type = IBV_QPT_UD};
-	struct ibv_ah_attr aa = {.port_num = 1};
 	struct ibv_ah *ah = NULL;
 	struct rig_addr to;
 	struct rig_end e;
@@ -43,27 +68,14 @@ static void restarted(void **state)
 	rig_connect(&e, NULL, NULL);
 	child_opt = o;
 	for (int i = 0; i < 3; i++) {
-		struct ibv_sge s = {(uintptr_t)e.buf, 100, e.mr->lkey};
-		struct ibv_send_wr w = {.sg_list = &s,
-					.num_sge = 1,
-					.opcode = IBV_WR_SEND,
-					.send_flags = IBV_SEND_SIGNALED},
-				   *bad;
 		int fd, pid = rig_fork(datagram_child, &fd);
 
 		rig_hear(fd, &to, sizeof(to));
 		assert_int_equal(to.lid, e.me.lid + 1);
-		aa.dlid = to.lid;
-		if (!ah)
-			ah = ibv_create_ah(e.pd, &aa);
-		w.wr.ud.ah = ah;
-		w.wr.ud.remote_qpn = to.qpn;
-		w.wr.ud.remote_qkey = RIG_QKEY;
 		for (bool heard = false; !heard;) { /* datagrams to the dead are lost */
 			struct pollfd p = {.fd = fd, .events = POLLIN};
 
-			assert_int_equal(ibv_post_send(e.qp, &w, &bad), 0);
-			rig_ok(e.scq);
+			send_one(&e, &ah, &to);
 			heard = poll(&p, 1, 1) == 1;
 		}
 		rig_hear(fd, &ready, 1);
@@ -82,11 +94,7 @@ static int reopen_child(int fd)
 		struct rig_end e;
 		char c;
 
-		rig_up(&e, &child_opt);
-		rig_connect(&e, NULL, NULL);
-		rig_recv(&e, 0, 0, 4096);
-		rig_tell(fd, &e.me, sizeof(e.me));
-		rig_ok(e.rcq);
+		receive_one(&e, fd);
 		rig_down(&e);
 		rig_tell(fd, "", 1);
 		rig_hear(fd, &c, 1);
@@ -98,7 +106,6 @@ static int reopen_child(int fd)
 static void reopened(void **state)
 {
 	const struct rig_opt o = {.type = IBV_QPT_UD};
-	struct ibv_ah_attr aa = {.port_num = 1};
 	struct ibv_ah *ah = NULL;
 	struct rig_addr to;
 	struct rig_end e;
@@ -111,22 +118,8 @@ static void reopened(void **state)
 	rig_connect(&e, NULL, NULL);
 	pid = rig_fork(reopen_child, &fd);
 	for (int i = 0; i < 3; i++) {
-		struct ibv_sge s = {(uintptr_t)e.buf, 100, e.mr->lkey};
-		struct ibv_send_wr w = {.sg_list = &s,
-					.num_sge = 1,
-					.opcode = IBV_WR_SEND,
-					.send_flags = IBV_SEND_SIGNALED},
-				   *bad;
-
 		rig_hear(fd, &to, sizeof(to));
-		aa.dlid = to.lid;
-		if (!ah)
-			ah = ibv_create_ah(e.pd, &aa);
-		w.wr.ud.ah = ah;
-		w.wr.ud.remote_qpn = to.qpn;
-		w.wr.ud.remote_qkey = RIG_QKEY;
-		assert_int_equal(ibv_post_send(e.qp, &w, &bad), 0); /* none is lost */
-		rig_ok(e.scq);
+		send_one(&e, &ah, &to); /* none is lost */
 		rig_hear(fd, &c, 1);
 		rig_tell(fd, "", 1);
 	}

@@ -107,7 +107,8 @@ int corr_rules_add(struct corr_rules *l, const struct corr_rule *r)
 	if (l->n == l->max || l->n == CORR_NONE)
 		return ENOSPC;
 	if (r->sport[0] > r->sport[1] || r->dport[0] > r->dport[1] || r->src.len > 128 ||
-	    r->dst.len > 128 || (r->action == CORR_VIA) != (r->via != CORR_NONE))
+	    r->dst.len > 128 || r->id >= CORR_MAX_RULES ||
+	    (r->action == CORR_VIA) != (r->via != CORR_NONE))
 		return EINVAL;
 	compile_prefix(&r->src, m->src, m->src_mask);
 	compile_prefix(&r->dst, m->dst, m->dst_mask);

@@ -58,6 +58,7 @@ struct corr_prefix {
 /** A rule as configured. */
 struct corr_rule {
 	char name[CORR_NAMELEN];
+	uint16_t id; /* below CORR_MAX_RULES: of its counts; flows remember it, not its place */
 	enum corr_action action;
 	struct corr_prefix src, dst; /* of the packet that begins the flow */
 	uint16_t sport[2], dport[2]; /* from, to; host byte order; 0, 65535: any */
@@ -84,7 +85,7 @@ struct corr_rules; /* an immutable list with its default */
 struct corr_rules *corr_rules_new(uint32_t max, enum corr_action otherwise);
 /** NULL is fine. */
 void corr_rules_free(struct corr_rules *l);
-/** Appends a copy. 0, ENOSPC, or EINVAL (VIA without a server, ranges upside down). */
+/** Appends a copy. 0, ENOSPC, or EINVAL (VIA without a server, ranges upside down, no such id). */
 int corr_rules_add(struct corr_rules *l, const struct corr_rule *r);
 /** Number of rules; rule i; what applies where none fits. */
 uint32_t corr_rules_count(const struct corr_rules *l);

@@ -38,7 +38,7 @@ struct corr_live {
 	struct corr_live_server server[CORR_MAX_SERVERS];
 	_Atomic uint32_t service_conns[CORR_MAX_SERVICES]; /* flows by corr_service_cfg.id */
 	_Atomic uint64_t service_flows[CORR_MAX_SERVICES]; /* the same since the start */
-	_Atomic uint32_t rule_conns[CORR_MAX_RULES];	   /* flows that a rule let pass */
+	_Atomic uint32_t rule_conns[CORR_MAX_RULES];	   /* flows that a rule let pass, by id */
 	_Atomic uint64_t rule_hits[CORR_MAX_RULES];	   /* decisions of a rule */
 };
 

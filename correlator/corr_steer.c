@@ -149,9 +149,10 @@ static bool client_ok(struct work *w, uint32_t id, const struct corr_client_limi
 }
 
 /* What the rule that fits allows. */
-static bool rule_limits(struct work *w, uint16_t i, const struct corr_rule *r)
+static bool rule_limits(struct work *w, const struct corr_rule *r)
 {
 	const struct corr_live *live = w->s->tracks.live;
+	const uint16_t i = r->id;
 
 	if (r->max_conns &&
 	    atomic_load_explicit(&live->rule_conns[i], memory_order_relaxed) >= r->max_conns)
@@ -174,7 +175,6 @@ static bool rules(struct work *w)
 
 	corr_steer_head(w->a, &h);
 	i = corr_rules_match(list, &h);
-	w->v->rule = i;
 	if (i == CORR_NONE) {
 		if (action == CORR_ALLOW)
 			return true;
@@ -183,17 +183,18 @@ static bool rules(struct work *w)
 						  : CORR_WHY_DEFAULT_REJECT);
 	}
 	r = corr_rules_at(list, i);
+	w->v->rule = r->id;
 	w->v->fields = corr_rules_fields(list, i);
 	if (!w->a->dry)
-		atomic_fetch_add_explicit(&w->s->tracks.live->rule_hits[i], 1,
+		atomic_fetch_add_explicit(&w->s->tracks.live->rule_hits[r->id], 1,
 					  memory_order_relaxed);
 	if (r->action == CORR_DENY || r->action == CORR_REJECT)
 		return refuse(w, r->action,
 			      r->action == CORR_DENY ? CORR_WHY_RULE_DENY : CORR_WHY_RULE_REJECT);
-	w->set.rule = i;
+	w->set.rule = r->id;
 	w->set.via = r->via;
 	w->set.no_accel = r->action == CORR_VIA && !r->accelerate;
-	return rule_limits(w, i, r);
+	return rule_limits(w, r);
 }
 
 /* Limits of a service on a new flow. */
@@ -327,7 +328,8 @@ static void remember(struct work *w)
 
 	if (w->a->dry)
 		return;
-	w->set.state = (uint8_t)corr_track_first(&w->a->pkt);
+	w->set.state = (uint8_t)(w->v->why == CORR_WHY_PRIOR ? CORR_FLOW_OPEN
+							     : corr_track_first(&w->a->pkt));
 	w->set.seen_ms = w->set.born_ms = w->now_ms;
 	w->v->flow = corr_track_add(&w->s->tracks, &w->a->pkt.key, &w->set);
 	if (!w->v->flow) {
@@ -343,6 +345,28 @@ static void remember(struct work *w)
 	}
 }
 
+/*
+ * True for a packet of a connection that was established before the policy concerned its address:
+ * it stays where it is, whatever rules say of new ones.
+ */
+static bool prior(struct work *w)
+{
+	const struct corr_ask *a = w->a;
+	const struct corr_live *live = w->s->tracks.live;
+	uint16_t server;
+
+	if (!w->s->prior || !midway(&a->pkt) || a->pkt.flags & CORR_TCP_RST || a->fragment)
+		return false;
+	server = w->s->prior(w->s->ctx, &a->pkt.key.flow);
+	if (server == CORR_NONE || (a->pkt.from_server && a->host != server) ||
+	    atomic_load_explicit(&live->server[server].leave, memory_order_relaxed) ==
+		    CORR_LEAVE_ALL)
+		return false;
+	w->set.server = server;
+	w->v->why = CORR_WHY_PRIOR;
+	return true;
+}
+
 /* A packet of no known flow. */
 static void first(struct work *w)
 {
@@ -350,6 +374,11 @@ static void first(struct work *w)
 
 	if (w->a->transit) {
 		refuse(w, CORR_DENY, CORR_WHY_WRONG_SERVER);
+		return;
+	}
+	if (prior(w)) {
+		route(w->a, w->set.server, CORR_NONE, v);
+		remember(w);
 		return;
 	}
 	if (!rules(w))

@@ -21,6 +21,7 @@
 
 #define CORR_FOREACH_WHY(_)                                                            \
 	_(KNOWN, "known-flow")	  /* in the connection table */                        \
+	_(PRIOR, "earlier-flow")  /* older than the policy that concerns it */         \
 	_(PICKED, "picked")	  /* a service chose the server */                     \
 	_(OWNER, "owner")	  /* the address has one server */                     \
 	_(OUTBOUND, "outbound")	  /* a server began */                                 \
@@ -67,8 +68,14 @@ struct corr_steer {
 	struct corr_tracks tracks;
 	struct corr_clients clients;		  /* of all services and rules */
 	struct corr_table *affinity;		  /* client of a service -> server */
-	uint64_t rule_rate[CORR_MAX_RULES];	  /* of corr_rate_take() */
+	uint64_t rule_rate[CORR_MAX_RULES];	  /* of corr_rate_take(), by rule id */
 	uint64_t service_rate[CORR_MAX_SERVICES]; /* the same, by service id */
+	/**
+	 * Server of a TCP connection that was there before anybody asked for it to be remembered
+	 * (its address was not of any service or rule then); CORR_NONE: not known. May be NULL.
+	 */
+	uint16_t (*prior)(void *ctx, const struct corr_flow *f);
+	void *ctx; /* of prior */
 };
 
 /** Makes the tables, for `flows` flows and a quarter as many clients. NULL: no memory. */
@@ -96,7 +103,7 @@ struct corr_verdict {
 	uint16_t to;	 /* server the packet goes to now; CORR_NONE: to the client LAN */
 	uint16_t server; /* that has the flow, or CORR_NONE */
 	uint16_t via;	 /* its firewall server, or CORR_NONE */
-	uint16_t rule;	 /* that decided, or CORR_NONE: none or the default */
+	uint16_t rule;	 /* id of what decided, or CORR_NONE: none or the default */
 	uint32_t fields; /* enum corr_field: what that rule asked for */
 	const struct corr_service *service; /* that it belongs to, or NULL */
 	struct corr_track *flow;	    /* its entry, NULL: none (refused, dry) */

@@ -64,7 +64,7 @@ struct corr_track {
 	uint16_t server;	       /* that has it */
 	uint16_t via;		       /* firewall or IP-security server, or CORR_NONE */
 	uint16_t service;	       /* id, or CORR_NONE */
-	uint16_t rule;		       /* that let it pass, or CORR_NONE */
+	uint16_t rule;		       /* id of what let it pass, or CORR_NONE */
 	uint8_t state;		       /* enum corr_flow_state */
 	uint8_t fins;		       /* 1: from the client, 2: from the server */
 	bool outbound;		       /* the server began */

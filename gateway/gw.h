@@ -90,9 +90,10 @@ enum gw_check {
 	GW_CHECK_HTTP, /* and answers GET with 2xx or 3xx */
 };
 
-/** [server "s1"] */
+/** [server "s1"]; without a name: a place that nobody has. */
 struct gw_server_cfg {
 	char name[GW_NAMELEN];
+	bool leaving; /* not configured any more: it keeps its connections, until they end */
 	char key[GW_NAMELEN];		    /* shared secret of the bootstrap */
 	struct net_addr addr[GW_MAX_ADDRS]; /* addresses it may serve */
 	uint32_t n_addr;
@@ -114,6 +115,7 @@ struct gw_server_cfg {
 /** [service "web"] */
 struct gw_service_cfg {
 	char name[GW_NAMELEN];
+	uint16_t id;	      /* of its counts, the same as long as it is configured */
 	struct net_addr addr; /* server address; all zero: any */
 	uint16_t port;	      /* host byte order; 0: any */
 	enum gw_accelerate accelerate;
@@ -134,7 +136,8 @@ struct gw_service_cfg {
 /** [rule "name"] */
 struct gw_rule_cfg {
 	char name[GW_NAMELEN];
-	uint32_t action;	     /* enum corr_action */
+	uint16_t id;	 /* of its counts and in flows, the same as long as it is configured */
+	uint32_t action; /* enum corr_action */
 	struct corr_prefix src, dst; /* networks */
 	uint16_t sport[2], dport[2]; /* ranges, host byte order */
 	uint8_t proto;		     /* IP protocol, 0: any */
@@ -171,7 +174,8 @@ struct gw_cfg {
 	char device[64];	     /* [fabric] device, empty: first */
 	uint8_t dev_port;
 	uint8_t gid_index;
-	char listen[108]; /* [fabric] bootstrap socket path */
+	char listen[108];	/* [fabric] bootstrap socket path */
+	uint32_t spare_servers; /* that reloads may add */
 	struct gw_port_cfg port[GW_MAX_PORTS];
 	uint32_t n_port;
 	struct gw_server_cfg server[GW_MAX_HOSTS];
@@ -187,10 +191,10 @@ struct gw_port {
 	uint16_t id;	/* DPDK port number */
 	uint16_t index; /* in gw.port[] */
 	struct rte_ether_addr mac;
-	const struct gw_port_cfg *cfg;
-	bool hw_csum;	/* the device finishes TCP and IPv4 checksums */
-	bool multi_seg; /* the device takes chains of mbufs */
-	bool opened;	/* probed: to be polled and closed; not on another port's device */
+	const struct gw_port_cfg *_Atomic cfg; /* of the configuration in force */
+	bool hw_csum;			       /* the device finishes TCP and IPv4 checksums */
+	bool multi_seg;			       /* the device takes chains of mbufs */
+	bool opened; /* probed: to be polled and closed; not on another port's device */
 };
 
 /** One attached host as one worker uses it. Owned by the worker while attached. */
@@ -220,10 +224,10 @@ enum gw_host_state {
 /** A configured server and what is attached for it. Index = server id in the maps. */
 struct gw_host {
 	uint32_t id;
-	const struct gw_server_cfg *cfg;
-	enum gw_host_state state;	    /* control thread */
-	uint64_t epoch;			    /* of the attached taghostd */
-	struct net_addr addr[GW_MAX_ADDRS]; /* addresses it attached with, of cfg->addr[] */
+	const struct gw_server_cfg *_Atomic cfg; /* of the configuration in force */
+	enum gw_host_state state;		 /* control thread */
+	uint64_t epoch;				 /* of the attached taghostd */
+	struct net_addr addr[GW_MAX_ADDRS];	 /* addresses it attached with, of cfg->addr[] */
 	uint32_t n_addr;
 	struct ib_addr native;		      /* its UD queue pair */
 	struct rte_ether_addr mac;	      /* of its TAP */
@@ -273,7 +277,8 @@ static inline struct rte_mbuf *gw_mbuf_of_op(struct ib_op *op)
 	return (struct rte_mbuf *)((char *)op - sizeof(struct rte_mbuf));
 }
 
-struct gw_served;   /* a server address (gw_served.c) */
+struct gw_served;   /* server addresses (gw_served.c) */
+struct gw_reload;   /* what reloads did, and may undo (gw_reload.h) */
 struct gw_neigh;    /* neighbour table of one worker (gw_neigh.c) */
 struct gw_flows;    /* native TCP flows seen by one worker, for listing (gw_flows.c) */
 struct gw_accel;    /* everything of acceleration in one worker (gw_accel.c) */
@@ -320,7 +325,8 @@ struct gw_worker {
 
 /** The daemon. */
 struct gw {
-	struct gw_cfg *cfg;
+	struct gw_cfg *_Atomic cfg; /* in force; exchanged by gw_reload.c */
+	const char *file;	    /* where it was read, and is again by default */
 	struct ib_dev dev;
 	bool dev_open; /* dev is */
 	struct gw_port port[GW_MAX_PORTS];
@@ -328,22 +334,24 @@ struct gw {
 	struct gw_host host[GW_MAX_HOSTS];
 	struct gw_worker *worker[GW_MAX_WORKERS];
 	uint32_t n_worker;
-	uint32_t epoch;		  /* random per start */
-	uint64_t start_us;	  /* monotonic */
-	struct gw_served *served; /* configured server addresses, sorted (gw_served.c) */
-	uint32_t n_served;
-	struct corr_native *native; /* the snapshot that all workers have */
-	struct gw_capture *capture; /* of the fabric: the last one, or NULL (gw_capture.c) */
-	struct corr_policy *policy; /* the policy that all workers have, or NULL */
-	struct corr_live *live;	    /* what changes beside it */
-	struct gw_health *health;   /* of each server; control thread */
-	struct gw_ctl *ctl;	    /* control thread: event loop, sockets (gw_main.c) */
+	uint32_t epoch;			  /* random per start */
+	uint64_t start_us;		  /* monotonic */
+	struct gw_served *_Atomic served; /* configured server addresses (gw_served.c) */
+	uint32_t room_servers;		  /* that can be attached at the same time */
+	struct corr_native *native;	  /* the snapshot that all workers have */
+	struct gw_capture *capture;	  /* of the fabric: the last one, or NULL (gw_capture.c) */
+	struct corr_policy *policy;	  /* the policy that all workers have, or NULL */
+	struct corr_live *live;		  /* what changes beside it */
+	struct gw_health *health;	  /* of each server; control thread */
+	struct gw_reload *reload;	  /* control thread (gw_reload.c) */
+	struct gw_ctl *ctl;		  /* control thread: event loop, sockets (gw_main.c) */
 	/** A replay's devices: puts the DPDK port for cfg into *id. 0 or errno; NULL: EAL probes.
 	 */
 	int (*probe)(struct gw *gw, const struct gw_port_cfg *cfg, uint16_t *id);
-	struct tcp_cfg tcp;				       /* tunables of the TCP core */
-	_Atomic uint32_t accelerated;			       /* connections, all hosts */
-	_Atomic uint32_t service_accelerated[GW_MAX_SERVICES]; /* connections, by service */
+	struct tcp_cfg tcp;	      /* tunables of the TCP core */
+	_Atomic uint32_t accelerated; /* connections, all hosts */
+	_Atomic uint32_t
+		service_accelerated[GW_MAX_SERVICES]; /* connections, by gw_service_cfg.id */
 };
 
 /* --- gateway/gw_worker.c, gw_call.c: by the infrastructure ------------------------------- */

@@ -17,28 +17,54 @@ struct due {
 };
 
 struct gw_announce {
-	struct due *due; /* one per address of gw.served */
-	uint32_t left;	 /* sum of all */
+	const struct gw_served *served; /* addresses; it outlives this */
+	uint32_t n;			/* entries of due[] */
+	uint32_t left;			/* sum of all */
+	struct due due[];		/* one per place in served */
 };
+
+struct gw_announce *gw_announce_new(const struct gw_served *served)
+{
+	const uint32_t n = gw_served_count(served);
+	struct gw_announce *t = rte_zmalloc("announce", sizeof(*t) + n * sizeof(t->due[0]), 0);
+
+	if (!t)
+		return NULL;
+	t->served = served;
+	t->n = n;
+	return t;
+}
+
+void gw_announce_free(struct gw_announce *t)
+{
+	rte_free(t);
+}
+
+void gw_announce_take(struct gw_announce *t, const struct gw_announce *old)
+{
+	for (uint32_t i = 0; i < old->n; i++) {
+		const int k = old->due[i].left
+				      ? gw_served_find(t->served, gw_served_at(old->served, i))
+				      : -1;
+
+		if (k < 0)
+			continue;
+		t->left += old->due[i].left - t->due[k].left;
+		t->due[k] = old->due[i];
+	}
+}
 
 int gw_announce_open(struct gw_worker *w)
 {
 	if (w->index)
 		return 0;
-	w->announce = rte_zmalloc("announce", sizeof(*w->announce), 0);
-	if (!w->announce)
-		return ENOMEM;
-	w->announce->due =
-		rte_calloc("announce due", w->gw->n_served + 1, sizeof(*w->announce->due), 0);
-	return w->announce->due ? 0 : ENOMEM;
+	w->announce = gw_announce_new(w->gw->served);
+	return w->announce ? 0 : ENOMEM;
 }
 
 void gw_announce_close(struct gw_worker *w)
 {
-	if (!w->announce)
-		return;
-	rte_free(w->announce->due);
-	rte_free(w->announce);
+	gw_announce_free(w->announce);
 	w->announce = NULL;
 }
 
@@ -67,12 +93,12 @@ static void on_host(struct gw_worker *w, void *arg)
 	const struct gw_host *h = arg;
 	struct gw_announce *t = w->announce;
 
-	for (uint32_t i = 0; i < w->gw->n_served; i++) {
-		const struct net_addr *a = gw_served_at(w->gw, i);
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct net_addr *a = gw_served_at(t->served, i);
 		const struct gw_port *port = gw_port_of(w->gw, a);
 
 		if (!port || !gw_server_cfg_has(h->cfg, a) ||
-		    (i && net_addr_eq(a, gw_served_at(w->gw, i - 1))))
+		    (i && net_addr_eq(a, gw_served_at(t->served, i - 1))))
 			continue;
 		t->left += port->cfg->announce - t->due[i].left;
 		t->due[i] = (struct due){.at_ms = w->now_ms, .left = port->cfg->announce};
@@ -90,8 +116,8 @@ void gw_announce_run(struct gw_worker *w)
 
 	if (!t || !t->left)
 		return;
-	for (uint32_t i = 0; i < w->gw->n_served; i++) {
-		const struct net_addr *a = gw_served_at(w->gw, i);
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct net_addr *a = gw_served_at(t->served, i);
 		struct gw_port *port = gw_port_of(w->gw, a);
 
 		if (!t->due[i].left || w->now_ms < t->due[i].at_ms)

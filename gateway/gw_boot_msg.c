@@ -31,10 +31,9 @@ static bool key_eq(const char *a, const char *b)
 /* Host configured under a name, or NULL. */
 static struct gw_host *find_host(struct gw *gw, const char *name)
 {
-	for (uint32_t i = 0; i < gw->cfg->n_server; i++)
-		if (strcmp(gw->cfg->server[i].name, name) == 0)
-			return &gw->host[i];
-	return NULL;
+	const uint32_t i = gw_server_named(gw->cfg, name);
+
+	return i == UINT32_MAX ? NULL : &gw->host[i];
 }
 
 /* Reads "02:00:..."; false: malformed or no unicast address. */

@@ -258,6 +258,10 @@ int gw_config_load(const char *file, struct gw_cfg *cfg, FILE *err)
 	ini_parse_stream(read_line, &r, on_key, c);
 	close_section(c);
 	fclose(r.f);
+	for (uint32_t i = 0; i < cfg->n_service; i++)
+		cfg->service[i].id = (uint16_t)i;
+	for (uint32_t i = 0; i < cfg->n_rule; i++)
+		cfg->rule[i].id = (uint16_t)i;
 	gw_config_check(c);
 	if (c->errors)
 		rc = EINVAL;

@@ -96,6 +96,8 @@ const struct gw_key gw_keys[] = {
 	G(FABRIC, "gid-index", U8, gid_index, 0, 255, "0", RESTART, "GID used when routing by GID"),
 	G(FABRIC, "listen", STR, listen, 1, 108, "/run/tag/fabric.sock", RESTART,
 	  "socket on which hosts attach"),
+	G(FABRIC, "spare-servers", U32, spare_servers, 0, GW_MAX_HOSTS, "8", RESTART,
+	  "servers that a reload may add: completion queues have room for them"),
 	P("device", STR, devargs, 1, 256, NULL, RESTART, "DPDK device with its arguments, or PCI address"),
 	P("address", PREFIXES, addr, 1, GW_MAX_ADDRS, NULL, RESTART, "the gateway's addresses with prefix"),
 	P("next-hop4", ADDR4, next_hop4, 0, 0, "", LIVE, "default router for IPv4"),

@@ -103,7 +103,7 @@ struct gw_conn {
 	uint16_t held;		    /* frames held back */
 	uint16_t slot;		    /* slot of the arena */
 	uint8_t arena;		    /* index into gw_host.arena[] */
-	uint8_t service;	    /* index into gw_cfg.service[] */
+	uint8_t service;	    /* gw_service_cfg.id */
 	uint8_t reason;		    /* enum ib_reason of the hand-back */
 	uint8_t back_mid;	    /* DISCONN or ABORT: what ends the hand-back */
 

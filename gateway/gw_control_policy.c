@@ -27,6 +27,17 @@ static const char *server_name(const struct gw *gw, uint16_t i)
 	return i < gw->cfg->n_server ? gw->cfg->server[i].name : "";
 }
 
+/* Name of the rule of an id; "" for none and for one that is not configured any more. */
+static const char *rule_name(const struct gw *gw, uint16_t id)
+{
+	const struct gw_cfg *cfg = gw->cfg;
+
+	for (uint32_t i = 0; i < cfg->n_rule; i++)
+		if (cfg->rule[i].id == id)
+			return cfg->rule[i].name;
+	return "";
+}
+
 /* Servers of a service as names with their shares of the weights of their kind. */
 static json_t *members(const struct gw *gw, const struct corr_service *v)
 {
@@ -46,14 +57,14 @@ static json_t *members(const struct gw *gw, const struct corr_service *v)
 	return list;
 }
 
-/* The first service in the policy that came from [service] i, or NULL. */
-static const struct corr_service *compiled(const struct gw *gw, uint32_t i)
+/* The first service in the policy that came from the [service] of an id, or NULL. */
+static const struct corr_service *compiled(const struct gw *gw, uint16_t id)
 {
 	const struct corr_service *v;
 
 	for (uint32_t k = 0; gw->policy; k++) {
 		v = corr_services_at(gw->policy->services, k);
-		if (!v || v->cfg.id == i)
+		if (!v || v->cfg.id == id)
 			return v;
 	}
 	return NULL;
@@ -72,17 +83,17 @@ json_t *gw_cmd_service_list(struct gw *gw, const json_t *req)
 
 		if (!net_addr_eq(&v->addr, &zero))
 			net_addr_str(&v->addr, text);
-		o = json_pack("{s:s, s:s, s:o, s:s, s:s, s:o, s:I, s:I, s:I, s:o, s:o}", "name",
-			      v->name, "address", text, "port",
-			      v->port ? json_integer(v->port) : json_string("any"), "balance",
-			      corr_balance_name((enum corr_balance)v->balance), "accelerate",
-			      accel[v->accelerate], "max_accelerated",
-			      limit(v->max_accelerated, UINT32_MAX), "accelerated",
-			      (json_int_t)atomic_load(&gw->service_accelerated[i]), "flows",
-			      (json_int_t)atomic_load(&gw->live->service_conns[i]), "flows_total",
-			      (json_int_t)atomic_load(&gw->live->service_flows[i]),
-			      "max_connections", limit(v->max_conns, 0), "servers",
-			      members(gw, compiled(gw, i)));
+		o = json_pack(
+			"{s:s, s:s, s:o, s:s, s:s, s:o, s:I, s:I, s:I, s:o, s:o}", "name", v->name,
+			"address", text, "port",
+			v->port ? json_integer(v->port) : json_string("any"), "balance",
+			corr_balance_name((enum corr_balance)v->balance), "accelerate",
+			accel[v->accelerate], "max_accelerated",
+			limit(v->max_accelerated, UINT32_MAX), "accelerated",
+			(json_int_t)atomic_load(&gw->service_accelerated[v->id]), "flows",
+			(json_int_t)atomic_load(&gw->live->service_conns[v->id]), "flows_total",
+			(json_int_t)atomic_load(&gw->live->service_flows[v->id]), "max_connections",
+			limit(v->max_conns, 0), "servers", members(gw, compiled(gw, v->id)));
 		if (v->accelerate == GW_ACCEL_MIN_BYTES)
 			json_object_set_new(o, "min_bytes", json_integer(v->min_bytes));
 		json_array_append_new(list, o);
@@ -142,8 +153,7 @@ static json_t *verdict(const struct gw *gw, const struct corr_verdict *v)
 
 	if (v->service)
 		json_object_set_new(o, "service", json_string(v->service->cfg.name));
-	json_object_set_new(o, "rule",
-			    json_string(v->rule == CORR_NONE ? "" : gw->cfg->rule[v->rule].name));
+	json_object_set_new(o, "rule", json_string(rule_name(gw, v->rule)));
 	json_object_set_new(o, "rule_fields",
 			    json_string(corr_fields_str(v->fields, fields, sizeof(fields))));
 	return o;
@@ -179,6 +189,8 @@ json_t *gw_cmd_server_list(struct gw *gw, const json_t *req)
 		json_t *addrs = json_array();
 		char text[NET_ADDRSTR];
 
+		if (!*h->cfg->name)
+			continue;
 		for (uint32_t j = 0; j < h->cfg->n_addr; j++)
 			json_array_append_new(addrs,
 					      json_string(net_addr_str(&h->cfg->addr[j], text)));
@@ -206,14 +218,13 @@ static json_t *drain(struct gw *gw, const json_t *req, bool drained)
 {
 	const char *name = json_string_value(json_object_get(req, "conn"));
 
-	for (uint32_t i = 0; name && i < gw->cfg->n_server; i++) {
-		if (strcmp(gw->cfg->server[i].name, name))
-			continue;
-		gw_health_drain(gw, i, drained);
-		return json_pack("{s:s, s:s, s:I}", "server", name, "health", gw_health_name(gw, i),
-				 "flows", (json_int_t)atomic_load(&gw->live->server[i].conns));
-	}
-	return refusal("no such server; \"server list\" names them");
+	const uint32_t i = name ? gw_server_named(gw->cfg, name) : UINT32_MAX;
+
+	if (i == UINT32_MAX)
+		return refusal("no such server; \"server list\" names them");
+	gw_health_drain(gw, i, drained);
+	return json_pack("{s:s, s:s, s:I}", "server", name, "health", gw_health_name(gw, i),
+			 "flows", (json_int_t)atomic_load(&gw->live->server[i].conns));
 }
 
 json_t *gw_cmd_server_drain(struct gw *gw, const json_t *req)
@@ -235,14 +246,15 @@ json_t *gw_cmd_rule_list(struct gw *gw, const json_t *req)
 		const struct gw_rule_cfg *r = &gw->cfg->rule[i];
 
 		json_array_append_new(
-			list, json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:I}", "order",
-					(json_int_t)i + 1, "name", r->name, "action",
-					corr_action_name((enum corr_action)r->action), "asks_for",
-					corr_fields_str(corr_rules_fields(gw->policy->rules, i),
-							fields, sizeof(fields)),
-					"via", r->via, "hits",
-					(json_int_t)atomic_load(&gw->live->rule_hits[i]), "flows",
-					(json_int_t)atomic_load(&gw->live->rule_conns[i])));
+			list,
+			json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:I}", "order", (json_int_t)i + 1,
+				  "name", r->name, "action",
+				  corr_action_name((enum corr_action)r->action), "asks_for",
+				  corr_fields_str(corr_rules_fields(gw->policy->rules, i), fields,
+						  sizeof(fields)),
+				  "via", r->via, "hits",
+				  (json_int_t)atomic_load(&gw->live->rule_hits[r->id]), "flows",
+				  (json_int_t)atomic_load(&gw->live->rule_conns[r->id])));
 	}
 	json_array_append_new(
 		list, json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:I}", "order",
@@ -293,9 +305,9 @@ static json_t *flow_json(const struct gw *gw, uint32_t worker, const struct corr
 			 "server", server_name(gw, e->server), "via", server_name(gw, e->via),
 			 "state", corr_flow_state_name((enum corr_flow_state)e->state), "outbound",
 			 e->outbound, "no_acceleration", e->no_accel, "rule",
-			 e->rule == CORR_NONE ? "" : gw->cfg->rule[e->rule].name, "age_s",
-			 (double)(now_ms - e->born_ms) / 1000, "idle_s",
-			 (double)(now_ms - e->seen_ms) / 1000, "worker", (json_int_t)worker);
+			 rule_name(gw, e->rule), "age_s", (double)(now_ms - e->born_ms) / 1000,
+			 "idle_s", (double)(now_ms - e->seen_ms) / 1000, "worker",
+			 (json_int_t)worker);
 }
 
 json_t *gw_cmd_map_flows(struct gw *gw, const json_t *req)

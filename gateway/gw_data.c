@@ -19,7 +19,8 @@ struct gw *gw_new(struct gw_cfg *cfg)
 	tcp_cfg_default(&gw->tcp);
 	gw->tcp.cc = (uint8_t)cfg->congestion;
 	gw->tcp.pacing = cfg->pacing;
-	for (uint32_t i = 0; i < cfg->n_server; i++) {
+	gw->room_servers = RTE_MIN(cfg->n_server + cfg->spare_servers, (uint32_t)GW_MAX_HOSTS);
+	for (uint32_t i = 0; i < GW_MAX_HOSTS; i++) {
 		gw->host[i].id = i;
 		gw->host[i].cfg = &cfg->server[i];
 	}

@@ -222,6 +222,16 @@ void gw_flows_ended(struct gw_worker *w, const struct net_flow *key)
 	set_state(&w->flows->e[pos], FLOW_CLOSED);
 }
 
+uint16_t gw_flows_server(struct gw_worker *w, const struct net_flow *key)
+{
+	int32_t pos = rte_hash_lookup(w->flows->hash, key);
+	const struct flow *f = pos < 0 ? NULL : &w->flows->e[pos];
+
+	if (!f || f->dirs != 3 || (f->state != FLOW_OPEN && f->state != FLOW_CLOSING))
+		return CORR_NONE;
+	return (uint16_t)f->host;
+}
+
 /* Milliseconds that a quiet flow is kept. */
 static uint64_t keep_ms(const struct flow *f)
 {

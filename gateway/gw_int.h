@@ -153,9 +153,13 @@ struct rte_mbuf *gw_frag_rx(struct gw_worker *w, struct gw_port *port, struct rt
 void gw_frag_run(struct gw_worker *w);
 
 /* --- gw_served.c --- */
-/** Sorts all configured server addresses. 0 or ENOMEM. */
-int gw_served_open(struct gw *gw);
-void gw_served_close(struct gw *gw);
+/** All server addresses of a configuration, sorted. NULL: no memory. free() ends it. */
+struct gw_served *gw_served_new(const struct gw_cfg *cfg);
+/** The number of addresses, those of several servers as often; address i of them in order. */
+uint32_t gw_served_count(const struct gw_served *s);
+const struct net_addr *gw_served_at(const struct gw_served *s, uint32_t i);
+/** The first place of an address, or -1. */
+int gw_served_find(const struct gw_served *s, const struct net_addr *a);
 /** Server index of a configured address (of several servers, any), attached or not; or UINT32_MAX.
  */
 uint32_t gw_server_of(const struct gw *gw, const struct net_addr *a);
@@ -163,10 +167,11 @@ uint32_t gw_server_of(const struct gw *gw, const struct net_addr *a);
  */
 const struct rte_ether_addr *gw_lan_mac(const struct gw *gw, const struct net_addr *a,
 					const struct gw_port *port);
+/** The same in a configuration that need not be in force. */
+const struct rte_ether_addr *gw_lan_mac_in(const struct gw_cfg *cfg, const struct gw_served *s,
+					   const struct net_addr *a, const struct gw_port *port);
 /** True for the MACs of servers. */
 bool gw_mac_served(const struct gw *gw, const uint8_t mac[6]);
-/** Address i of all servers' in order, those of several servers as often; below gw.n_served. */
-const struct net_addr *gw_served_at(const struct gw *gw, uint32_t i);
 
 /* --- gw_arp.c, gw_nd.c, gw_icmp.c --- */
 /** An ARP frame or ND message from the LAN. Takes m. */
@@ -250,6 +255,8 @@ void gw_flows_seen(struct gw_worker *w, const uint8_t *frame, const struct net_p
 		   uint32_t host, bool from_client);
 /** SYN, FIN, RST of a client whose frames do not go natively. */
 void gw_flows_flags(struct gw_worker *w, const uint8_t *frame, const struct net_pkt *p);
+/** Server of an established native connection, or CORR_NONE. */
+uint16_t gw_flows_server(struct gw_worker *w, const struct net_flow *f);
 /** Ages a few entries. */
 void gw_flows_run(struct gw_worker *w);
 /** Walks: *it = 0 at first; false at the end. */

@@ -137,24 +137,24 @@ static int check_alone(const struct gw_cfg *cfg)
 	return EADDRINUSE;
 }
 
-/* From a good configuration to the end of the daemon. */
-static int run(struct gw_cfg *cfg)
+/* From a good configuration to the end of the daemon. Frees it. */
+static int run(const char *file, struct gw_cfg *cfg)
 {
 	int rc = check_alone(cfg);
 	struct gw *gw;
 
-	if (rc)
-		return rc;
-	gw = gw_new(cfg);
-	if (!gw)
-		return ENOMEM;
+	gw = rc ? NULL : gw_new(cfg);
+	if (!gw) {
+		free(cfg);
+		return rc ? rc : ENOMEM;
+	}
+	gw->file = file;
 	rc = gw_eal_open(cfg);
 	if (rc)
 		goto no_eal;
 	gw->epoch = (uint32_t)rte_rand() | 1;
-	rc = gw_served_open(gw);
-	if (rc == 0)
-		rc = gw_policy_open(gw);
+	gw->served = gw_served_new(cfg);
+	rc = gw->served ? gw_policy_open(gw) : ENOMEM;
 	if (rc == 0)
 		rc = gw_data_open(gw);
 	if (rc == 0)
@@ -164,10 +164,11 @@ static int run(struct gw_cfg *cfg)
 	workers_stop(gw);
 	gw_data_close(gw);
 	gw_policy_close(gw);
-	gw_served_close(gw);
+	free(gw->served);
 	rte_eal_cleanup();
 	gw_eal_free();
 no_eal:
+	free(gw->cfg);
 	free(gw);
 	return rc;
 }
@@ -229,7 +230,8 @@ int main(int argc, char **argv)
 	} else if (!check && !show) {
 		gw_log_open((enum gw_log_level)cfg->log_level);
 		signal(SIGPIPE, SIG_IGN);
-		rc = run(cfg) ? 1 : 0;
+		rc = run(file, cfg) ? 1 : 0;
+		cfg = NULL;
 	}
 	free(cfg);
 	return rc;

@@ -30,10 +30,9 @@ static uint16_t server_index(const struct gw *gw, const json_t *name)
 {
 	const char *text = json_string_value(name);
 
-	for (uint32_t i = 0; text && i < gw->cfg->n_server; i++)
-		if (strcmp(gw->cfg->server[i].name, text) == 0)
-			return (uint16_t)i;
-	return CORR_NONE;
+	const uint32_t i = text ? gw_server_named(gw->cfg, text) : UINT32_MAX;
+
+	return i == UINT32_MAX ? CORR_NONE : (uint16_t)i;
 }
 
 /* Reads the state by name; false: none of them. */

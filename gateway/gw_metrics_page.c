@@ -87,16 +87,26 @@ static void gauge(FILE *f, const char *name, const char *key, const char *value,
 	fprintf(f, "\"} %" PRIu64 "\n", n);
 }
 
+/* One that leaves may have a namesake: labels are unique. */
+static bool configured(const struct gw_server_cfg *s)
+{
+	return *s->name && !s->leaving;
+}
+
 static void servers(FILE *f, const struct gw *gw)
 {
+	const struct gw_cfg *cfg = gw->cfg;
+
 	head(f, "server_up", "gauge", "1 when the server's host is attached");
-	for (uint32_t i = 0; i < gw->cfg->n_server; i++)
-		gauge(f, "server_up", "server", gw->cfg->server[i].name,
-		      gw->host[i].state == GW_HOST_UP);
+	for (uint32_t i = 0; i < cfg->n_server; i++)
+		if (configured(&cfg->server[i]))
+			gauge(f, "server_up", "server", cfg->server[i].name,
+			      gw->host[i].state == GW_HOST_UP);
 	head(f, "server_accelerated_connections", "gauge", "accelerated connections of a server");
-	for (uint32_t i = 0; i < gw->cfg->n_server; i++)
-		gauge(f, "server_accelerated_connections", "server", gw->cfg->server[i].name,
-		      atomic_load(&gw->host[i].accelerated));
+	for (uint32_t i = 0; i < cfg->n_server; i++)
+		if (configured(&cfg->server[i]))
+			gauge(f, "server_accelerated_connections", "server", cfg->server[i].name,
+			      atomic_load(&gw->host[i].accelerated));
 }
 
 static void services(FILE *f, const struct gw *gw)
@@ -104,7 +114,7 @@ static void services(FILE *f, const struct gw *gw)
 	head(f, "service_accelerated_connections", "gauge", "accelerated connections of a service");
 	for (uint32_t i = 0; i < gw->cfg->n_service; i++)
 		gauge(f, "service_accelerated_connections", "service", gw->cfg->service[i].name,
-		      atomic_load(&gw->service_accelerated[i]));
+		      atomic_load(&gw->service_accelerated[gw->cfg->service[i].id]));
 }
 
 static void one(FILE *f, const char *name, const char *help, uint64_t n)

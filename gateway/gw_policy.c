@@ -16,7 +16,8 @@
 
 /** A policy in the making. */
 struct build {
-	const struct gw *gw;
+	const struct gw_cfg *cfg;		     /* that it is made of */
+	const struct gw_served *served;		     /* its addresses */
 	struct corr_services *services;		     /* NULL: only counting */
 	uint32_t n;				     /* services */
 	struct corr_member member[CORR_MAX_SERVERS]; /* of the address at hand */
@@ -35,6 +36,20 @@ bool gw_names_has(const char *list, const char *name)
 		list += n;
 	}
 	return false;
+}
+
+uint32_t gw_server_named(const struct gw_cfg *g, const char *name)
+{
+	uint32_t leaving = UINT32_MAX;
+
+	for (uint32_t i = 0; *name && i < g->n_server; i++) {
+		if (strcmp(g->server[i].name, name))
+			continue;
+		if (!g->server[i].leaving)
+			return i;
+		leaving = i;
+	}
+	return leaving;
 }
 
 bool gw_server_cfg_has(const struct gw_server_cfg *s, const struct net_addr *a)
@@ -62,16 +77,17 @@ static bool limited(const struct gw_service_cfg *v)
 	return v->max_conns || v->max_client_conns || v->syn_rate || v->client_rate;
 }
 
-/* Collects the servers that have an address, of those that a service names. */
-static void collect(struct build *b, const struct net_addr *a, const char *names)
+/* Collects the servers that have an address, of those that a service names; or that leave. */
+static void collect(struct build *b, const struct net_addr *a, const char *names, bool leaving)
 {
-	const struct gw_cfg *g = b->gw->cfg;
+	const struct gw_cfg *g = b->cfg;
 
 	b->n_member = 0;
 	for (uint32_t i = 0; i < g->n_server; i++) {
 		const struct gw_server_cfg *s = &g->server[i];
 
-		if (!gw_server_cfg_has(s, a) || (*names && !gw_names_has(names, s->name)))
+		if (s->leaving != leaving || !gw_server_cfg_has(s, a) ||
+		    (*names && !gw_names_has(names, s->name)))
 			continue;
 		b->member[b->n_member++] = (struct corr_member){.name = s->name,
 								.server = (uint16_t)i,
@@ -81,12 +97,22 @@ static void collect(struct build *b, const struct net_addr *a, const char *names
 	}
 }
 
-/* Adds a service of an address, or counts it. */
-static int add(struct build *b, const struct net_addr *a, const struct gw_service_cfg *v,
-	       uint16_t id)
+/* The same; when all that have the address leave, them: who takes nothing new refuses it. */
+static void members(struct build *b, const struct net_addr *a, const char *names)
 {
-	const struct gw_cfg *g = b->gw->cfg;
-	struct corr_service_cfg c = {.id = id, .reject = true, .client.prefix4 = 32};
+	collect(b, a, "", false);
+	if (!b->n_member)
+		collect(b, a, "", true);
+	else if (*names)
+		collect(b, a, names, false);
+}
+
+/* Adds a service of an address, or counts it. */
+static int add(struct build *b, const struct net_addr *a, const struct gw_service_cfg *v)
+{
+	const struct gw_cfg *g = b->cfg;
+	struct corr_service_cfg c = {
+		.id = v ? v->id : CORR_NONE, .reject = true, .client.prefix4 = 32};
 
 	b->n++;
 	if (!b->services)
@@ -94,7 +120,7 @@ static int add(struct build *b, const struct net_addr *a, const struct gw_servic
 	memcpy(c.addr, a->b, sizeof(c.addr));
 	if (!v) {
 		net_addr_str(a, c.name);
-		collect(b, a, "");
+		members(b, a, "");
 		return corr_services_add(b->services, &c, b->member, b->n_member);
 	}
 	memcpy(c.name, v->name, sizeof(c.name));
@@ -107,7 +133,7 @@ static int add(struct build *b, const struct net_addr *a, const struct gw_servic
 	c.max_conns = v->max_conns;
 	c.syn = corr_rate_of(v->syn_rate, v->syn_burst, g->workers);
 	c.client = client_limit(g, v->max_client_conns, v->client_rate, v->prefix4, v->prefix6);
-	collect(b, a, v->servers);
+	members(b, a, v->servers);
 	return corr_services_add(b->services, &c, b->member, b->n_member);
 }
 
@@ -115,7 +141,7 @@ static int add(struct build *b, const struct net_addr *a, const struct gw_servic
 static int add_address(struct build *b, const struct net_addr *a, bool shared)
 {
 	static const struct net_addr any;
-	const struct gw_cfg *g = b->gw->cfg;
+	const struct gw_cfg *g = b->cfg;
 	bool rest = true; /* some flows fit no [service] */
 	int rc = 0;
 
@@ -126,25 +152,35 @@ static int add_address(struct build *b, const struct net_addr *a, bool shared)
 			continue;
 		if (!shared && !limited(v) && !*v->servers)
 			continue;
-		rc = add(b, a, v, (uint16_t)i);
+		rc = add(b, a, v);
 		rest &= v->port || v->proto;
 	}
-	return rc == 0 && shared && rest ? add(b, a, NULL, CORR_NONE) : rc;
+	return rc == 0 && shared && rest ? add(b, a, NULL) : rc;
+}
+
+/* True when a server that is not configured any more still has connections at an address. */
+static bool leaves(const struct gw_cfg *g, const struct net_addr *a)
+{
+	for (uint32_t i = 0; i < g->n_server; i++)
+		if (g->server[i].leaving && gw_server_cfg_has(&g->server[i], a))
+			return true;
+	return false;
 }
 
 /* Every address once. */
 static int add_services(struct build *b)
 {
-	const struct gw *gw = b->gw;
+	const struct gw_served *s = b->served;
+	const uint32_t n = gw_served_count(s);
 	int rc = 0;
 
 	b->n = 0;
-	for (uint32_t i = 0; rc == 0 && i < gw->n_served; i++) {
-		const struct net_addr *a = gw_served_at(gw, i);
-		const bool shared = i + 1 < gw->n_served && net_addr_eq(a, gw_served_at(gw, i + 1));
+	for (uint32_t i = 0; rc == 0 && i < n; i++) {
+		const struct net_addr *a = gw_served_at(s, i);
+		const bool shared = i + 1 < n && net_addr_eq(a, gw_served_at(s, i + 1));
 
-		if (i == 0 || !net_addr_eq(a, gw_served_at(gw, i - 1)))
-			rc = add_address(b, a, shared);
+		if (i == 0 || !net_addr_eq(a, gw_served_at(s, i - 1)))
+			rc = add_address(b, a, shared || leaves(b->cfg, a));
 	}
 	return rc;
 }
@@ -160,16 +196,16 @@ static uint8_t interface(const struct gw_cfg *g, const char *name)
 
 static uint16_t server_index(const struct gw_cfg *g, const char *name)
 {
-	for (uint32_t i = 0; i < g->n_server; i++)
-		if (strcmp(g->server[i].name, name) == 0)
-			return (uint16_t)i;
-	return CORR_NONE;
+	const uint32_t i = gw_server_named(g, name);
+
+	return i < g->n_server ? (uint16_t)i : CORR_NONE;
 }
 
 /* A rule in the correlator's form. */
 static struct corr_rule rule_of(const struct gw_cfg *g, const struct gw_rule_cfg *c)
 {
 	struct corr_rule r = {
+		.id = c->id,
 		.action = (enum corr_action)c->action,
 		.src = c->src,
 		.dst = c->dst,
@@ -204,7 +240,7 @@ static int add_rules(const struct gw_cfg *g, struct corr_rules *list)
 /* Builds the snapshot; NULL: out of memory, or a configuration that was not checked. */
 static struct corr_policy *build(struct build *b)
 {
-	const struct gw_cfg *g = b->gw->cfg;
+	const struct gw_cfg *g = b->cfg;
 	const struct corr_sip_key key = corr_sip_key_of(g->policy_key);
 	struct corr_policy *p = calloc(1, sizeof(*p));
 
@@ -221,27 +257,36 @@ static struct corr_policy *build(struct build *b)
 	return p;
 }
 
-int gw_policy_open(struct gw *gw)
+int gw_policy_make(const struct gw_cfg *cfg, const struct gw_served *served, bool always,
+		   struct corr_policy **policy)
 {
 	struct build *b = calloc(1, sizeof(*b));
+
+	*policy = NULL;
+	if (!b)
+		return ENOMEM;
+	b->cfg = cfg;
+	b->served = served;
+	add_services(b); /* counts */
+	if (b->n || cfg->n_rule || cfg->otherwise != CORR_ALLOW || always) {
+		*policy = build(b);
+		always = true;
+	}
+	free(b);
+	return always && !*policy ? ENOMEM : 0;
+}
+
+int gw_policy_open(struct gw *gw)
+{
 	int rc = ENOMEM;
 
 	gw->live = calloc(1, sizeof(*gw->live));
 	gw->health = calloc(GW_MAX_HOSTS, sizeof(*gw->health));
-	if (!b || !gw->live || !gw->health)
-		goto out;
-	b->gw = gw;
-	add_services(b); /* counts */
-	rc = 0;
-	if (b->n || gw->cfg->n_rule || gw->cfg->otherwise != CORR_ALLOW) {
-		gw->policy = build(b);
-		rc = gw->policy ? 0 : ENOMEM;
-	}
+	if (gw->live && gw->health)
+		rc = gw_policy_make(gw->cfg, gw->served, false, &gw->policy);
 	if (rc)
-		gw_log(GW_LOG_ERROR, "policy of %u services and %u rules cannot be made", b->n,
+		gw_log(GW_LOG_ERROR, "policy of services and %u rules cannot be made",
 		       gw->cfg->n_rule);
-out:
-	free(b);
 	return rc;
 }
 

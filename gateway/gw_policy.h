@@ -13,6 +13,14 @@
 bool gw_names_has(const char *list, const char *name);
 /** True when a server may serve an address. */
 bool gw_server_cfg_has(const struct gw_server_cfg *s, const struct net_addr *a);
+/** Index of the server of a name, of one that leaves when no other has it; UINT32_MAX: nobody. */
+uint32_t gw_server_named(const struct gw_cfg *g, const char *name);
+/**
+ * Makes the policy of a configuration; *policy NULL when it needs none and `always` is not set.
+ * 0 or ENOMEM.
+ */
+int gw_policy_make(const struct gw_cfg *cfg, const struct gw_served *served, bool always,
+		   struct corr_policy **policy);
 /** Makes the policy and what changes beside it, before workers are. 0 or ENOMEM (logged). */
 int gw_policy_open(struct gw *gw);
 void gw_policy_close(struct gw *gw);
@@ -20,6 +28,8 @@ void gw_policy_close(struct gw *gw);
 /* --- gw_steer.c: worker --- */
 /** Tables of a worker, when there is a policy. 0 or ENOMEM. */
 int gw_steer_open(struct gw_worker *w);
+/** Gives a worker its tables. */
+void gw_steer_attach(struct gw_worker *w, struct corr_steer *s);
 void gw_steer_close(struct gw_worker *w);
 /** Ages its tables. */
 void gw_steer_run(struct gw_worker *w);
@@ -52,6 +62,11 @@ void gw_mss_clamp(struct gw_worker *w, struct rte_mbuf *m, const struct net_pkt 
 
 /* --- gw_announce.c: worker 0 --- */
 int gw_announce_open(struct gw_worker *w);
+/** What is to be announced of `served`, with nothing due. NULL: no memory. */
+struct gw_announce *gw_announce_new(const struct gw_served *served);
+void gw_announce_free(struct gw_announce *t);
+/** Takes over what is due in `old`, as far as the addresses are still there. */
+void gw_announce_take(struct gw_announce *t, const struct gw_announce *old);
 void gw_announce_close(struct gw_worker *w);
 /** Sends what is due. */
 void gw_announce_run(struct gw_worker *w);

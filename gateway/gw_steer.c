@@ -19,18 +19,36 @@ static bool accelerated(void *ctx, const struct corr_flow *f)
 	return gw_accel_has(ctx, f);
 }
 
+/* Server that a native connection had before it was asked about. */
+static uint16_t prior(void *ctx, const struct corr_flow *f)
+{
+	struct net_flow key;
+
+	memcpy(&key, f, sizeof(key));
+	return gw_flows_server(ctx, &key);
+}
+
+void gw_steer_attach(struct gw_worker *w, struct corr_steer *s)
+{
+	s->tracks.in_use = accelerated;
+	s->tracks.ctx = w;
+	s->prior = prior;
+	s->ctx = w;
+	w->steer = s;
+}
+
 int gw_steer_open(struct gw_worker *w)
 {
 	struct gw *gw = w->gw;
+	struct corr_steer *s;
 
 	atomic_store(&w->policy, gw->policy);
 	if (!gw->policy)
 		return 0;
-	w->steer = corr_steer_new(gw->cfg->flows, gw->live);
-	if (!w->steer)
+	s = corr_steer_new(gw->cfg->flows, gw->live);
+	if (!s)
 		return ENOMEM;
-	w->steer->tracks.in_use = accelerated;
-	w->steer->tracks.ctx = w;
+	gw_steer_attach(w, s);
 	return 0;
 }
 

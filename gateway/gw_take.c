@@ -26,7 +26,7 @@ struct take {
 	const struct ib_arena *arena; /* NULL until found */
 	uint16_t arena_index;
 	uint16_t slot;
-	uint16_t service;
+	const struct gw_service_cfg *service; /* that it is a connection of */
 	uint64_t tx_prod, rx_prod, rx_cons;
 	struct tcp_state_io st;
 };
@@ -68,7 +68,7 @@ static enum ib_reason check_policy(struct take *t)
 			continue;
 		if (s->port && s->port != be16toh(t->flow.lport))
 			continue;
-		t->service = (uint16_t)i;
+		t->service = s;
 		return s->accelerate == GW_ACCEL_OFF ? IB_R_POLICY : IB_R_NONE;
 	}
 	return IB_R_POLICY;
@@ -146,9 +146,9 @@ static enum ib_reason take_limits(struct take *t)
 	struct gw_host *h = t->link->host;
 	struct gw *gw = t->link->worker->gw;
 	_Atomic uint32_t *const n[] = {&gw->accelerated, &h->accelerated,
-				       &gw->service_accelerated[t->service]};
+				       &gw->service_accelerated[t->service->id]};
 	const uint32_t max[] = {gw->cfg->max_accelerated, h->cfg->max_accelerated,
-				gw->cfg->service[t->service].max_accelerated};
+				t->service->max_accelerated};
 	static const enum ib_reason why[] = {IB_R_GW_LIMIT, IB_R_HOST_LIMIT, IB_R_GW_LIMIT};
 
 	for (int i = 0; i < 3; i++) {
@@ -167,7 +167,8 @@ static void drop_limits(struct take *t)
 
 	atomic_fetch_sub_explicit(&gw->accelerated, 1, memory_order_relaxed);
 	atomic_fetch_sub_explicit(&t->link->host->accelerated, 1, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&gw->service_accelerated[t->service], 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&gw->service_accelerated[t->service->id], 1,
+				  memory_order_relaxed);
 }
 
 /* Checks everything that needs no resource. */
@@ -215,7 +216,7 @@ static enum ib_reason prepare(struct take *t, struct gw_conn *c)
 	c->flow = t->flow;
 	c->arena = (uint8_t)t->arena_index;
 	c->slot = t->slot;
-	c->service = (uint8_t)t->service;
+	c->service = (uint8_t)t->service->id;
 	c->tx_ahead = (uint32_t)t->tx_prod;
 	c->rx_prod = t->rx_prod;
 	c->rx_unread = (uint32_t)(t->rx_prod - t->rx_cons);

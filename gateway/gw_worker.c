@@ -20,13 +20,13 @@
 #define CQ_BUDGET 64	/* completions taken in a turn */
 #define HOUSE_US  10000 /* between ageing passes */
 
-/* Completions that may be outstanding when every server is attached, or what the device has. */
+/* Completions that may be outstanding when every server is attached that there is room for, or what
+ * the device has. */
 static int cq_depth(const struct gw *gw)
 {
 	uint32_t n = IB_QP_CQES(GW_UD_SQ, GW_UD_RQ);
 
-	n += (gw->cfg->n_server + 1) *
-	     (IB_SET_CQES(gw_set_sq(gw)) + IB_QP_CQES(GW_RC_SQ, GW_RC_RQ));
+	n += (gw->room_servers + 1) * (IB_SET_CQES(gw_set_sq(gw)) + IB_QP_CQES(GW_RC_SQ, GW_RC_RQ));
 	return RTE_MIN((int)n, gw->dev.attr.max_cqe);
 }
 

@@ -97,7 +97,8 @@ int gb_open(void **state)
 	gw0->now_ms = 1000000;
 	gw0->pool = rte_pktmbuf_pool_create("frames", 2047, 0, sizeof(struct gw_mbuf_priv),
 					    (uint16_t)gw_mem_data_room(&cfg), SOCKET_ID_ANY);
-	if (!gw0->pool || gw_events_open(gw0) || gw_frag_open(gw0) || gw_served_open(&gb))
+	if (!gw0->pool || gw_events_open(gw0) || gw_frag_open(gw0) ||
+	    !(gb.served = gw_served_new(gb.cfg)))
 		return -1;
 	make_port();
 	return 0;
@@ -117,7 +118,8 @@ int gb_close(void **state)
 	drop_tables();
 	gw_frag_close(gw0);
 	gw_events_close(gw0);
-	gw_served_close(&gb);
+	free(gb.served);
+	gb.served = NULL;
 	rte_eth_dev_stop(gb.port[0].id);
 	rte_eth_dev_close(gb.port[0].id);
 	rte_mempool_free(gw0->pool);

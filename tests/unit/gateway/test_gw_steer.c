@@ -21,8 +21,10 @@ static void publish(void)
 {
 	gw_steer_close(gw0);
 	gw_policy_close(&gb);
-	gw_served_close(&gb);
-	assert_int_equal(gw_served_open(&gb), 0);
+	free(gb.served);
+	gb.served = NULL;
+	gb.served = gw_served_new(gb.cfg);
+	assert_non_null(gb.served);
 	assert_int_equal(gw_policy_open(&gb), 0);
 	assert_int_equal(gw_steer_open(gw0), 0);
 	for (int i = 0; i < 2; i++)
@@ -60,8 +62,9 @@ static int teardown(void **state)
 	gw_steer_close(gw0);
 	gw_policy_close(&gb);
 	*gb.cfg = saved;
-	gw_served_close(&gb);
-	return rte_mempool_in_use_count(gw0->pool) || gw_served_open(&gb);
+	free(gb.served);
+	gb.served = NULL;
+	return rte_mempool_in_use_count(gw0->pool) || !(gb.served = gw_served_new(gb.cfg));
 }
 
 /* Sends a frame that the gateway must answer; the answer. */

@@ -54,6 +54,8 @@
 #define GW_MAX_ADDRS	16 /* addresses of one port or server */
 #define GW_MAX_ARENAS	64 /* arenas of one host */
 #define GW_NAMELEN	64
+#define GW_EVENT_KINDS	32 /* kinds of events that workers report (gw_log.h) */
+#define GW_LOG_MODULES	16 /* parts of the daemon that log (gw_log.h) */
 #define GW_BURST	32
 #define GW_UD_SQ	1024u /* native SENDs in flight of a worker */
 #define GW_UD_RQ	4096u /* native receive buffers of a worker, half of its mbufs at most */
@@ -160,6 +162,8 @@ struct gw_cfg {
 	uint32_t tx_records;   /* transmission records of each worker */
 	uint32_t memory_mb;    /* of DPDK without huge pages; 0: as much as needed */
 	uint32_t log_level;    /* enum gw_log_level */
+	uint8_t log_module[GW_LOG_MODULES]; /* enum gw_log_level + 1 by enum gw_log_module; 0:
+					       log_level */
 	uint32_t workers;
 	uint32_t max_accelerated;    /* connections of the whole gateway */
 	uint32_t live;		     /* connections of each worker that may be at work at once */
@@ -313,10 +317,11 @@ struct gw_worker {
 	struct gw_stats stats;
 	struct rte_ring *calls;	 /* gw_call() requests */
 	struct rte_ring *news;	 /* neighbours other workers learned (gw_neigh.c) */
-	struct rte_ring *events; /* abuse to be logged by the control thread (gw_log.c) */
-	uint64_t event_ms[32];	 /* per kind: not before this time (gw_log.c) */
-	uint32_t event_more[32]; /* per kind: suppressed since the last one */
-	_Atomic bool running;	 /* the lcore is in its loop: gw_call() goes by the ring */
+	struct rte_ring *events; /* abuse to be logged by the control thread (gw_event.c) */
+	uint64_t event_ms[GW_EVENT_KINDS]; /* per kind: not before this time (gw_event.c) */
+	_Atomic uint32_t event_more[GW_EVENT_KINDS]; /* per kind: counted, not reported */
+	uint32_t event_told[GW_EVENT_KINDS]; /* of them, those that the control thread knows of */
+	_Atomic bool running; /* the lcore is in its loop: gw_call() goes by the ring */
 	struct rte_mbuf *tx[GW_MAX_PORTS][GW_BURST * 4]; /* frames queued for this burst */
 	uint16_t n_tx[GW_MAX_PORTS];
 	_Atomic bool stop; /* the lcore shall leave its loop */

@@ -6,6 +6,8 @@
  * down needs nothing here: short absences are bridged by the queue pairs' retries, and long ones
  * end them (gw_boot.c).
  */
+#define GW_LOG_MODULE GW_LM_FABRIC
+
 #include "gateway/gw_boot.h"
 
 static enum gw_log_level level(enum ibv_event_type type)

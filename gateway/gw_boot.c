@@ -7,6 +7,8 @@
  * connections are kept, silent, until it returns or host-timeout is over. When only a queue pair
  * died, the host is told to attach again, and resumes its connections natively by itself.
  */
+#define GW_LOG_MODULE GW_LM_HOST
+
 #include "gateway/gw_boot.h"
 
 #include <errno.h>
@@ -19,25 +21,15 @@
 
 void gw_boot_error(struct gw_session *s, const char *fmt, ...)
 {
-	uint64_t now = gw_now_us() / 1000;
-	struct gw_boot *b = s->boot;
-	char text[256];
+	char text[256], line[sizeof(text) + GW_NAMELEN + 16];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (now < b->warn_ms) {
-		b->warn_more++;
-	} else {
-		gw_log(GW_LOG_WARNING, "bootstrap: %s%s%s", s->host ? s->host->cfg->name : "",
-		       s->host ? ": " : "", text);
-		if (b->warn_more)
-			gw_log(GW_LOG_WARNING, "bootstrap: %u more since the last report",
-			       b->warn_more);
-		b->warn_ms = now + 1000;
-		b->warn_more = 0;
-	}
+	snprintf(line, sizeof(line), "bootstrap: %s%s%s", s->host ? s->host->cfg->name : "",
+		 s->host ? ": " : "", text);
+	gw_log_kind(GW_LM_HOST, GW_LOG_WARNING, "bootstrap", line, 0);
 	s->host_alive = true;
 	gw_line_send(&s->conn, json_pack("{s:s, s:s}", "type", "error", "text", text));
 	gw_line_finish(&s->conn);

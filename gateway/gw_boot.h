@@ -35,8 +35,6 @@ struct gw_boot {
 	struct gw_session *sessions; /* all of them */
 	uint32_t n_sessions;
 	ev_timer lost[GW_MAX_HOSTS]; /* runs while the host is LOST */
-	uint64_t warn_ms;	     /* refused greetings are logged after this */
-	uint32_t warn_more;	     /* suppressed since */
 };
 
 /** One line of a session (gw_boot_msg.c). */

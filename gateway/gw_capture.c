@@ -2,6 +2,8 @@
 /*
  * gw_capture.c - beginning and end of captures of the fabric; see gw_capture.h.
  */
+#define GW_LOG_MODULE GW_LM_CAPTURE
+
 #include "gateway/gw_capture.h"
 
 #include <errno.h>

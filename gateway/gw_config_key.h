@@ -26,6 +26,7 @@ enum gw_key_type {
 	KEY_LOG_LEVEL, /* name of enum gw_log_level */
 	KEY_NAME,      /* one of names[], kept as its uint32_t index */
 	KEY_BOOL,      /* yes or no */
+	KEY_LOG_MODS,  /* list of MODULE:LEVEL into gw_cfg.log_module */
 	KEY_MACS,      /* list of MAC addresses into gw_server_cfg */
 	KEY_NET,       /* ADDRESS, ADDRESS/LEN or "any" */
 	KEY_RANGE,     /* port, FROM-TO or "any" */

@@ -39,6 +39,19 @@ static void show_macs(FILE *out, const struct gw_server_cfg *s)
 	}
 }
 
+static void show_log_modules(FILE *out, const struct gw_cfg *cfg)
+{
+	bool any = false;
+
+	for (int m = 0; m < GW_LM_COUNT; m++) {
+		if (!cfg->log_module[m])
+			continue;
+		fprintf(out, "%s%s:%s", any ? ", " : "", gw_log_module_name((enum gw_log_module)m),
+			gw_log_level_name((enum gw_log_level)(cfg->log_module[m] - 1)));
+		any = true;
+	}
+}
+
 /* An address; all zero is nothing, or "any" where that can be written. */
 static void show_addr(FILE *out, const struct gw_key *k, const struct net_addr *a)
 {
@@ -102,6 +115,9 @@ static void show_value(FILE *out, const struct gw_key *k, const void *target)
 		break;
 	case KEY_ADDRS:
 		show_addrs(out, target);
+		break;
+	case KEY_LOG_MODS:
+		show_log_modules(out, target);
 		break;
 	case KEY_MACS:
 		show_macs(out, target);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "gateway/gw_config_key.h"
+#include "gateway/gw_log.h"
 
 #define G(sec, name, type, member, min, max, def, reload, help)                                 \
 	{                                                                                       \
@@ -81,6 +82,8 @@ const struct gw_key gw_keys[] = {
 	  "MB of DPDK memory without huge pages; 0: as needed"),
 	G(GATEWAY, "log-level", LOG_LEVEL, log_level, 0, 0, "notice", LIVE,
 	  "error, warning, notice, info or debug"),
+	G(GATEWAY, "log-modules", LOG_MODS, log_module, 1, GW_LM_COUNT, "", LIVE,
+	  "levels of some modules, as port:debug, host:info"),
 	G(GATEWAY, "flows", U32, flows, 256, 16777216, "16384", RESTART,
 	  "connection table of each worker: flows that rules and services remember"),
 	ONE_OF(GATEWAY, struct gw_cfg, "default-rule", otherwise, defaults, "allow", LIVE,

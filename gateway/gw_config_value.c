@@ -78,6 +78,24 @@ static bool add_mac(struct gw_server_cfg *s, const char *item)
 	return true;
 }
 
+/* MODULE:LEVEL; false: malformed, unknown, or the module was named before. */
+static bool add_log_module(struct gw_cfg *cfg, const char *item)
+{
+	char name[16];
+	const char *colon = strchr(item, ':');
+	int module, level;
+
+	if (!colon || colon - item >= (int)sizeof(name))
+		return false;
+	snprintf(name, sizeof(name), "%.*s", (int)(colon - item), item);
+	module = gw_log_module_parse(name);
+	level = gw_log_level_parse(colon + 1);
+	if (module < 0 || level < 0 || cfg->log_module[module])
+		return false;
+	cfg->log_module[module] = (uint8_t)(level + 1);
+	return true;
+}
+
 /* The items of a list key; returns the first bad one in *bad. */
 static bool parse_list(const struct gw_key *k, void *target, const char *value, char bad[64])
 {
@@ -93,6 +111,8 @@ static bool parse_list(const struct gw_key *k, void *target, const char *value, 
 			ok = add_prefix(target, item);
 		} else if (k->type == KEY_MACS) {
 			ok = add_mac(target, item);
+		} else if (k->type == KEY_LOG_MODS) {
+			ok = add_log_module(target, item);
 		} else {
 			struct gw_server_cfg *s = target;
 
@@ -266,6 +286,7 @@ bool gw_config_store(const struct gw_key *k, void *target, const char *value, ch
 	case KEY_PREFIXES:
 	case KEY_ADDRS:
 	case KEY_MACS:
+	case KEY_LOG_MODS:
 		return parse_list(k, target, value, bad);
 	case KEY_ADDR4:
 	case KEY_ADDR6:
@@ -302,6 +323,7 @@ const char *gw_config_allowed(const struct gw_key *k, char buf[160])
 		[KEY_ADDR_ANY] = "an IPv4 or IPv6 address, or any",
 		[KEY_LOG_LEVEL] = "error, warning, notice, info, debug",
 		[KEY_BOOL] = "yes, no",
+		[KEY_LOG_MODS] = "of MODULE:LEVEL, separated by commas",
 		[KEY_MACS] = "unicast MAC addresses, separated by commas",
 		[KEY_NET] = "an address, ADDRESS/LENGTH, or any",
 		[KEY_RANGE] = "a port, FROM-TO, or any",
@@ -312,7 +334,8 @@ const char *gw_config_allowed(const struct gw_key *k, char buf[160])
 		return list_names(k, buf);
 	if (k->type == KEY_STR || k->type == KEY_SECRET)
 		snprintf(buf, 160, "text of %u to %u characters", k->min, k->max - 1);
-	else if (k->type == KEY_PREFIXES || k->type == KEY_ADDRS || k->type == KEY_MACS)
+	else if (k->type == KEY_PREFIXES || k->type == KEY_ADDRS || k->type == KEY_MACS ||
+		 k->type == KEY_LOG_MODS)
 		snprintf(buf, 160, "1 to %u %s", k->max, texts[k->type]);
 	else if (k->type < sizeof(texts) / sizeof(texts[0]) && texts[k->type])
 		return texts[k->type];

@@ -4,6 +4,8 @@
  * {"cmd": "OBJECT VERB", ...}; the answer is the document, or {"error": "..."}. The commands are
  * in gw_control_cmd.c.
  */
+#define GW_LOG_MODULE GW_LM_CONTROL
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +33,16 @@ struct gw_control {
 	uint32_t n_clients;
 };
 
+/* User at the other end. */
+static uid_t asker(const struct gw_line_conn *conn)
+{
+	struct ucred who = {.uid = (uid_t)-1};
+	socklen_t len = sizeof(who);
+
+	getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &who, &len);
+	return who.uid;
+}
+
 static void on_line(struct gw_line_conn *conn, char *text)
 {
 	struct client *c = (struct client *)conn;
@@ -38,7 +50,7 @@ static void on_line(struct gw_line_conn *conn, char *text)
 	json_t *req = json_loads(text, 0, &err), *reply;
 
 	if (json_is_object(req))
-		reply = gw_control_cmd(c->control->gw, req);
+		reply = gw_control_cmd(c->control->gw, asker(conn), req);
 	else
 		reply = json_pack("{s:s}", "error", "a request is one JSON object in one line");
 	json_decref(req);

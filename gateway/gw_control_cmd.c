@@ -281,6 +281,8 @@ static const struct command commands[] = {
 	{"conn show", conn_show},
 	{"conn kill", conn_kill},
 	{"conn decelerate", conn_decelerate},
+	{"log level", gw_cmd_log_level},
+	{"log show", gw_cmd_log_show},
 	{"map show native", map_native},
 	{"map show accelerated", map_accelerated},
 	{"map show flows", gw_cmd_map_flows},
@@ -300,14 +302,17 @@ static const struct command commands[] = {
 	{"version", version},
 };
 
-json_t *gw_control_cmd(struct gw *gw, const json_t *req)
+json_t *gw_control_cmd(struct gw *gw, uid_t asker, const json_t *req)
 {
 	const char *cmd = json_string_value(json_object_get(req, "cmd"));
 
 	if (!cmd)
 		return error("a request has a string \"cmd\"");
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(commands[i].name, cmd) == 0)
-			return commands[i].fn(gw, req);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, cmd))
+			continue;
+		gw_control_log(asker, commands[i].name);
+		return commands[i].fn(gw, req);
+	}
 	return error("unknown command \"%.60s\"", cmd);
 }

@@ -113,6 +113,18 @@ static void add_memory(struct args *a, const struct gw_cfg *cfg)
 	add(a, "%lu", cfg->memory_mb ? (unsigned long)cfg->memory_mb : need);
 }
 
+/* Level of DPDK's own lines. By default the EAL's warnings are left out: they are about what a
+ * gateway leaves out on purpose. */
+static void add_log_level(struct args *a, const struct gw_cfg *cfg)
+{
+	static const char *const names[] = {"error", "warning", "notice", "info", "debug"};
+	uint8_t level = cfg->log_module[GW_LM_DPDK];
+
+	add(a, "--log-level=*:%s", names[level ? level - 1 : GW_LOG_WARNING]);
+	if (!level)
+		add(a, "--log-level=lib.eal:error");
+}
+
 int gw_eal_open(const struct gw_cfg *cfg)
 {
 	struct args a = {.n = 0};
@@ -131,9 +143,7 @@ int gw_eal_open(const struct gw_cfg *cfg)
 	add(&a, "tagd");
 	add(&a, "%s", lcores);
 	add(&a, "--no-telemetry");
-	add(&a, "--log-level=%s", cfg->log_level >= GW_LOG_DEBUG ? "info" : "warning");
-	if (cfg->log_level < GW_LOG_DEBUG)
-		add(&a, "--log-level=lib.eal:error");
+	add_log_level(&a, cfg);
 	add_memory(&a, cfg);
 	if (!wants_pci(cfg))
 		add(&a, "--no-pci");
@@ -148,7 +158,8 @@ int gw_eal_open(const struct gw_cfg *cfg)
 		gw_log(GW_LOG_ERROR,
 		       "DPDK did not start: %s; check [gateway] eal, cpus and memory, and free memory",
 		       strerror(rc));
-	eal_args = a; /* EAL keeps pointers to them */
+	gw_log_configure(cfg); /* EAL has set the levels of all log types */
+	eal_args = a;	       /* EAL keeps pointers to them */
 	return rc;
 }
 

@@ -15,6 +15,8 @@
  * The native maps are an immutable snapshot shared by all workers: a new one is published to each,
  * then one gw_call() each proves that nobody looks at the old one any more, which is freed.
  */
+#define GW_LOG_MODULE GW_LM_HOST
+
 #include <errno.h>
 #include <string.h>
 #include <time.h>

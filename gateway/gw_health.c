@@ -9,6 +9,8 @@
  * counted with hysteresis (corr_health.h). The load is how long the server's memory takes to
  * answer RDMA READs, compared with its peers.
  */
+#define GW_LOG_MODULE GW_LM_POLICY
+
 #include <stdlib.h>
 
 #include "gateway/gw_policy.h"

@@ -1,33 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * gw_log.c - log lines to stderr, and the rate-limited events of the workers.
+ * gw_log.c - log lines to stderr: which are written, how often, and how they look.
  *
- * An event is 160 bytes of text in a single-producer ring. A worker formats at most one per kind
- * and GW_EVENT_MS, so an attacker costs it a comparison per frame; the suppressed ones are
- * counted and told with the next line of their kind.
+ * A module is a dynamic log type of DPDK (rte_log.h), so that one mechanism holds all levels. The
+ * stream behind it is ours: DPDK's own lines get the journal's priorities as well, and are limited
+ * like ours. The daemon's control thread writes nearly all lines; threads of DPDK may write some.
  */
 #include "gateway/gw_log.h"
 
 #include <errno.h>
-#include <rte_ring.h>
-#include <rte_ring_elem.h>
+#include <pthread.h>
+#include <rte_hash_crc.h>
+#include <rte_log.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/gw.h"
+#include "gateway/gw_int.h"
+#include "gateway/gw_log_limit.h"
 
-#define EVENT_RING 64
+#define LINE_LEN 1024 /* of the longest line, NUL included */
 
-/** One event on its way to the control thread. */
-struct event_msg {
-	uint32_t kind;		 /* enum gw_event */
-	uint32_t suppressed;	 /* of this kind since the last one */
-	char text[GW_EVENT_LEN]; /* NUL-terminated */
-};
-static_assert(sizeof(struct event_msg) % 4 == 0, "ring elements are words");
-static_assert(GW_EV_COUNT <= 32, "room in struct gw_worker");
+static_assert(GW_LM_COUNT <= GW_LOG_MODULES, "room in struct gw_cfg");
 
 static const char *const level_names[] = {
 #define _(sym, name, prio) name,
@@ -41,35 +36,249 @@ static const uint8_t level_prio[] = {
 #undef _
 };
 
-static const char *const event_names[] = {
-#define _(sym, name) name,
-	GW_FOREACH_EVENT(_)
+static const char *const module_names[] = {
+#define _(sym, name, about) name,
+	GW_FOREACH_LOG_MODULE(_)
 #undef _
 };
 
-static enum gw_log_level log_max = GW_LOG_NOTICE; /* set once at start */
-static bool log_journal;			  /* set once at start */
+static const char *const module_about[] = {
+#define _(sym, name, about) about,
+	GW_FOREACH_LOG_MODULE(_)
+#undef _
+};
 
-void gw_log_open(enum gw_log_level level)
+/** The process's log: there is one stderr. */
+static struct {
+	FILE *stream;			  /* that DPDK writes to */
+	bool journal;			  /* stderr is the journal */
+	uint32_t type[GW_LM_COUNT];	  /* DPDK's log type of a module */
+	enum gw_log_level dpdk;		  /* level of DPDK's own types */
+	pthread_mutex_t lock;		  /* of what follows */
+	struct gw_limit limit;		  /* lines of late */
+	uint64_t lines[GW_LM_COUNT];	  /* written */
+	uint64_t suppressed[GW_LM_COUNT]; /* counted only */
+} out = {.dpdk = GW_LOG_WARNING, .lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* DPDK's number of a level; it has three graver ones than we. */
+static uint32_t to_rte(enum gw_log_level level)
 {
-	log_max = level;
-	log_journal = getenv("JOURNAL_STREAM") != NULL;
+	return RTE_LOG_ERR + (uint32_t)level;
 }
 
-void gw_log(enum gw_log_level level, const char *fmt, ...)
+static enum gw_log_level from_rte(int level)
 {
-	char line[1024];
+	return level <= (int)RTE_LOG_ERR     ? GW_LOG_ERROR
+	       : level >= (int)RTE_LOG_DEBUG ? GW_LOG_DEBUG
+					     : (enum gw_log_level)(level - (int)RTE_LOG_ERR);
+}
+
+RTE_INIT(register_modules)
+{
+	for (int m = 0; m < GW_LM_DPDK; m++) {
+		char name[32];
+		int type;
+
+		snprintf(name, sizeof(name), "tagd.%s", module_names[m]);
+		type = rte_log_register_type_and_pick_level(name, RTE_LOG_NOTICE);
+		out.type[m] = type < 0 ? RTE_LOGTYPE_USER1 : (uint32_t)type;
+	}
+}
+
+/* Module of a log type; what is not ours is DPDK's. */
+static enum gw_log_module module_of(int type)
+{
+	for (int m = 0; m < GW_LM_DPDK; m++)
+		if ((int)out.type[m] == type)
+			return (enum gw_log_module)m;
+	return GW_LM_DPDK;
+}
+
+/* Lines of a module that say the same are of a kind. */
+static uint64_t kind_of(enum gw_log_module module, const char *text)
+{
+	return (uint64_t)module << 32 | rte_hash_crc(text, (uint32_t)strlen(text), 0);
+}
+
+/* Whether a line is written now; counts it either way. */
+static bool admit(enum gw_log_module module, enum gw_log_level level, uint64_t key,
+		  const char *line)
+{
+	bool pass;
+
+	pthread_mutex_lock(&out.lock);
+	pass = level == GW_LOG_DEBUG || /* who asks for that wants all of it */
+	       gw_limit_pass(&out.limit, key, gw_now_us() / 1000,
+			     (uint16_t)(module << 8 | (unsigned int)level), line);
+	out.lines[module] += pass;
+	out.suppressed[module] += !pass;
+	pthread_mutex_unlock(&out.lock);
+	return pass;
+}
+
+static void put(enum gw_log_module module, enum gw_log_level level, const char *line)
+{
+	if (out.journal)
+		fprintf(stderr, "<%u>%s: %s\n", level_prio[level], module_names[module], line);
+	else
+		fprintf(stderr, "tagd: %s: %s: %s\n", level_names[level], module_names[module],
+			line);
+}
+
+/* The stream's write function: what DPDK made of a message, whole lines mostly. */
+static ssize_t on_write(void *cookie, const char *buf, size_t len)
+{
+	const enum gw_log_module module = module_of(rte_log_cur_msg_logtype());
+	const enum gw_log_level level = from_rte(rte_log_cur_msg_loglevel());
+	char text[LINE_LEN], *p = text, *line;
+
+	snprintf(text, sizeof(text), "%.*s", (int)RTE_MIN(len, sizeof(text) - 1), buf);
+	while ((line = strsep(&p, "\n"))) {
+		if (*line &&
+		    (module != GW_LM_DPDK || admit(module, level, kind_of(module, line), line)))
+			put(module, level, line);
+	}
+	return (ssize_t)len;
+}
+
+int gw_log_open(void)
+{
+	const cookie_io_functions_t io = {.write = on_write};
+
+	out.journal = getenv("JOURNAL_STREAM") != NULL;
+	rte_log_set_global_level(RTE_LOG_DEBUG); /* types decide */
+	out.stream = fopencookie(NULL, "w", io);
+	return out.stream ? rte_openlog_stream(out.stream) : ENOMEM;
+}
+
+static void tell(void *ctx, uint16_t tag, const char *last, uint32_t more, uint32_t seconds)
+{
+	char line[GW_LIMIT_LEN + 64];
+
+	snprintf(line, sizeof(line), "%s (%u more of this kind in the last %u s)", last, more,
+		 seconds);
+	out.lines[tag >> 8]++;
+	put(tag >> 8, tag & 0xff, line);
+}
+
+/* Tells about suppressed lines: of kinds whose time is over, or of all. */
+static void flush(bool all)
+{
+	pthread_mutex_lock(&out.lock);
+	gw_limit_flush(&out.limit, gw_now_us() / 1000, all, tell, NULL);
+	pthread_mutex_unlock(&out.lock);
+}
+
+void gw_log_tick(void)
+{
+	flush(false);
+}
+
+void gw_log_close(void)
+{
+	flush(true);
+	rte_openlog_stream(NULL);
+	if (out.stream)
+		fclose(out.stream);
+	out.stream = NULL;
+}
+
+/* One line, whatever peers have put into it. */
+static void write_line(enum gw_log_module module, enum gw_log_level level, const char *line)
+{
+	char text[LINE_LEN];
+
+	snprintf(text, sizeof(text), "%s", line);
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	rte_log(to_rte(level), out.type[module], "%s\n", text);
+}
+
+static bool can_log(enum gw_log_module module, enum gw_log_level level)
+{
+	return rte_log_can_log(out.type[module], to_rte(level));
+}
+
+void gw_log_as(enum gw_log_module module, enum gw_log_level level, const char *fmt, ...)
+{
+	char line[LINE_LEN];
 	va_list ap;
 
-	if (level > log_max)
+	if (!can_log(module, level))
 		return;
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	if (log_journal)
-		fprintf(stderr, "<%u>%s\n", level_prio[level], line);
-	else
-		fprintf(stderr, "tagd: %s: %s\n", level_names[level], line);
+	if (admit(module, level, kind_of(module, line), line))
+		write_line(module, level, line);
+}
+
+void gw_log_kind(enum gw_log_module module, enum gw_log_level level, const char *key,
+		 const char *line, uint32_t more)
+{
+	if (!can_log(module, level))
+		return;
+	if (line && admit(module, level, kind_of(module, key), line))
+		write_line(module, level, line);
+	if (!more)
+		return;
+	pthread_mutex_lock(&out.lock);
+	gw_limit_more(&out.limit, kind_of(module, key), gw_now_us() / 1000,
+		      (uint16_t)(module << 8 | (unsigned int)level), line ? line : key, more);
+	out.suppressed[module] += more;
+	pthread_mutex_unlock(&out.lock);
+}
+
+/* DPDK's types are all that are not ours: they are set together, then ours again. */
+static void set_dpdk(enum gw_log_level level)
+{
+	int ours[GW_LM_COUNT];
+
+	for (int m = 0; m < GW_LM_DPDK; m++)
+		ours[m] = rte_log_get_level(out.type[m]);
+	rte_log_set_level_pattern("*", to_rte(level));
+	for (int m = 0; m < GW_LM_DPDK; m++)
+		rte_log_set_level(out.type[m], (uint32_t)ours[m]);
+	out.dpdk = level;
+}
+
+void gw_log_set(enum gw_log_module module, enum gw_log_level level)
+{
+	for (int m = 0; m < GW_LM_DPDK; m++)
+		if (module == GW_LM_COUNT || (int)module == m)
+			rte_log_set_level(out.type[m], to_rte(level));
+	if (module == GW_LM_COUNT || module == GW_LM_DPDK)
+		set_dpdk(level);
+}
+
+void gw_log_configure(const struct gw_cfg *cfg)
+{
+	for (int m = 0; m < GW_LM_DPDK; m++)
+		gw_log_set((enum gw_log_module)m,
+			   cfg->log_module[m] ? (enum gw_log_level)(cfg->log_module[m] - 1)
+					      : (enum gw_log_level)cfg->log_level);
+	if (cfg->log_module[GW_LM_DPDK])
+		set_dpdk((enum gw_log_level)(cfg->log_module[GW_LM_DPDK] - 1));
+}
+
+json_t *gw_log_json(void)
+{
+	json_t *list = json_array();
+
+	for (int m = 0; m < GW_LM_COUNT; m++) {
+		const enum gw_log_level level =
+			m == GW_LM_DPDK ? out.dpdk : from_rte(rte_log_get_level(out.type[m]));
+
+		pthread_mutex_lock(&out.lock);
+		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:s}", "module",
+						      module_names[m], "level", level_names[level],
+						      "lines", (json_int_t)out.lines[m],
+						      "suppressed", (json_int_t)out.suppressed[m],
+						      "about", module_about[m]));
+		pthread_mutex_unlock(&out.lock);
+	}
+	return list;
 }
 
 const char *gw_log_level_name(enum gw_log_level level)
@@ -77,64 +286,26 @@ const char *gw_log_level_name(enum gw_log_level level)
 	return level_names[level];
 }
 
-int gw_log_level_parse(const char *name)
+const char *gw_log_module_name(enum gw_log_module module)
 {
-	for (int i = 0; i < GW_LOG_COUNT; i++)
-		if (strcmp(name, level_names[i]) == 0)
+	return module_names[module];
+}
+
+/* Place of a name in a list, or -1. */
+static int find(const char *name, const char *const *list, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(name, list[i]) == 0)
 			return i;
 	return -1;
 }
 
-void gw_event(struct gw_worker *w, enum gw_event kind, const char *fmt, ...)
+int gw_log_level_parse(const char *name)
 {
-	struct event_msg m;
-	va_list ap;
-
-	if (w->now_ms < w->event_ms[kind]) {
-		w->event_more[kind]++;
-		return;
-	}
-	w->event_ms[kind] = w->now_ms + GW_EVENT_MS;
-	m.kind = kind;
-	m.suppressed = w->event_more[kind];
-	va_start(ap, fmt);
-	vsnprintf(m.text, sizeof(m.text), fmt, ap);
-	va_end(ap);
-	if (w->events && rte_ring_enqueue_elem(w->events, &m, sizeof(m)) == 0)
-		w->event_more[kind] = 0;
+	return find(name, level_names, GW_LOG_COUNT);
 }
 
-int gw_events_open(struct gw_worker *w)
+int gw_log_module_parse(const char *name)
 {
-	char name[RTE_RING_NAMESIZE];
-
-	snprintf(name, sizeof(name), "events%u", w->index);
-	w->events = rte_ring_create_elem(name, sizeof(struct event_msg), EVENT_RING, SOCKET_ID_ANY,
-					 RING_F_SP_ENQ | RING_F_SC_DEQ);
-	return w->events ? 0 : ENOMEM;
-}
-
-void gw_events_close(struct gw_worker *w)
-{
-	rte_ring_free(w->events);
-	w->events = NULL;
-}
-
-void gw_events_drain(struct gw *gw)
-{
-	struct event_msg m;
-
-	for (uint32_t i = 0; i < gw->n_worker; i++) {
-		struct gw_worker *w = gw->worker[i];
-
-		if (!w || !w->events) /* its start failed before it had a ring */
-			continue;
-		while (rte_ring_dequeue_elem(w->events, &m, sizeof(m)) == 0) {
-			if (m.suppressed)
-				gw_log(GW_LOG_WARNING, "%s: %s (%u more since the last report)",
-				       event_names[m.kind], m.text, m.suppressed);
-			else
-				gw_log(GW_LOG_WARNING, "%s: %s", event_names[m.kind], m.text);
-		}
-	}
+	return find(name, module_names, GW_LM_COUNT);
 }

@@ -48,6 +48,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *t, int revents)
 	struct gw_ctl *ctl = t->data;
 
 	gw_events_drain(ctl->gw);
+	gw_log_tick();
 	gw_boot_tick(ctl);
 	gw_capture_tick(ctl->gw);
 	if (!gw_notify_tick(ctl->gw))
@@ -140,9 +141,11 @@ static int check_alone(const struct gw_cfg *cfg)
 /* From a good configuration to the end of the daemon. Frees it. */
 static int run(const char *file, struct gw_cfg *cfg)
 {
-	int rc = check_alone(cfg);
 	struct gw *gw;
+	int rc;
 
+	gw_log_configure(cfg);
+	rc = check_alone(cfg);
 	gw = rc ? NULL : gw_new(cfg);
 	if (!gw) {
 		free(cfg);
@@ -228,10 +231,10 @@ int main(int argc, char **argv)
 	if (rc) {
 		rc = 2;
 	} else if (!check && !show) {
-		gw_log_open((enum gw_log_level)cfg->log_level);
 		signal(SIGPIPE, SIG_IGN);
-		rc = run(file, cfg) ? 1 : 0;
+		rc = gw_log_open() || run(file, cfg) ? 1 : 0;
 		cfg = NULL;
+		gw_log_close();
 	}
 	free(cfg);
 	return rc;

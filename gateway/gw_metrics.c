@@ -4,6 +4,8 @@
  * thread's loop through its epoll descriptor. GET /metrics only; a client gets one answer and
  * 16 clients are served at a time, each for at most 10 seconds.
  */
+#define GW_LOG_MODULE GW_LM_CONTROL
+
 #include "gateway/gw_metrics.h"
 
 #include <errno.h>

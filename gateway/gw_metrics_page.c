@@ -79,7 +79,7 @@ static void by_reason(FILE *f, const char *name, const char *help, json_t *reaso
 	json_decref(reasons);
 }
 
-/* A gauge with one label. */
+/* A value with one label. */
 static void gauge(FILE *f, const char *name, const char *key, const char *value, uint64_t n)
 {
 	fprintf(f, "tag_%s{%s=\"", name, key);
@@ -115,6 +115,29 @@ static void services(FILE *f, const struct gw *gw)
 	for (uint32_t i = 0; i < gw->cfg->n_service; i++)
 		gauge(f, "service_accelerated_connections", "service", gw->cfg->service[i].name,
 		      atomic_load(&gw->service_accelerated[gw->cfg->service[i].id]));
+}
+
+/* A counter of the log's modules: a member of their rows. */
+static void log_counter(FILE *f, const json_t *modules, const char *name, const char *member,
+			const char *help)
+{
+	const json_t *m;
+	size_t i;
+
+	head(f, name, "counter", help);
+	json_array_foreach(modules, i, m)
+		gauge(f, name, "module", json_string_value(json_object_get(m, "module")),
+		      (uint64_t)json_integer_value(json_object_get(m, member)));
+}
+
+static void log_counters(FILE *f)
+{
+	json_t *modules = gw_log_json();
+
+	log_counter(f, modules, "log_lines_total", "lines", "lines written to the log, by module");
+	log_counter(f, modules, "log_suppressed_total", "suppressed",
+		    "lines of the log that repeated others and were only counted, by module");
+	json_decref(modules);
 }
 
 static void one(FILE *f, const char *name, const char *help, uint64_t n)
@@ -155,6 +178,7 @@ char *gw_metrics_page(const struct gw *gw, size_t *len)
 	servers(f, gw);
 	services(f, gw);
 	frame_buffers(f, gw);
+	log_counters(f);
 	worker_counters(f, gw);
 	by_reason(f, "drops_total", "frames, segments and messages not used, by reason",
 		  gw_drops_json(&sum));

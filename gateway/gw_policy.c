@@ -7,6 +7,8 @@
  * address that is shared is a service in any case: what no [service] fits goes by its hash. When
  * nothing is shared, limited or forbidden there is no policy, and frames are not asked about.
  */
+#define GW_LOG_MODULE GW_LM_POLICY
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>

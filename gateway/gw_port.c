@@ -3,6 +3,8 @@
  * gw_port.c - client LAN ports: opens each configured DPDK device with one receive and one
  * transmit queue per worker, and learns what it can do by itself. Sending is in gw_port_tx.c.
  */
+#define GW_LOG_MODULE GW_LM_PORT
+
 #include <errno.h>
 #include <rte_dev.h>
 #include <rte_ethdev.h>

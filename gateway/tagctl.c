@@ -119,6 +119,12 @@ static const struct tab_col flow_cols[] = {
 	{"IDLE", "idle_s", TAB_SECONDS},   {NULL, NULL, TAB_TEXT},
 };
 
+static const struct tab_col log_cols[] = {
+	{"MODULE", "module", TAB_TEXT}, {"LEVEL", "level", TAB_TEXT},
+	{"LINES", "lines", TAB_NUMBER}, {"SUPPRESSED", "suppressed", TAB_NUMBER},
+	{"ABOUT", "about", TAB_TEXT},	{NULL, NULL, TAB_TEXT},
+};
+
 static const struct tab_col memory_cols[] = {
 	{"WORKER", "worker", TAB_NUMBER},
 	{"MBUFS", "mbufs", TAB_NUMBER},
@@ -145,6 +151,8 @@ static const struct command commands[] = {
 	{"conn show", 1, 2, "CONN", "connections", conn_cols, "", "one connection, every field"},
 	{"conn decelerate", 1, 2, "CONN", NULL, NULL, "", "hand it back to its server's kernel"},
 	{"conn kill", 1, 2, "CONN", NULL, NULL, "", "reset it at both ends"},
+	{"log show", 0, 0, "", "modules", log_cols, "", "levels of the log by module, and counts"},
+	{"log level", 2, 2, "MODULE LEVEL", NULL, NULL, "", "changes one until the next start"},
 	{"map show native", 0, 0, "", "native", native_cols, "no host is attached",
 	 "destination address to fabric address"},
 	{"map show accelerated", 0, 0, "", "accelerated", accel_cols, "no accelerated connections",
@@ -277,6 +285,11 @@ static bool put_args(const struct command *c, json_t *req, struct conn_view *vie
 		return conn_list_args(view, req, args, n);
 	if (strncmp(c->words, "capture", 7) == 0)
 		return put_capture(req, args, n);
+	if (strcmp(c->words, "log level") == 0) {
+		json_object_set_new(req, "module", json_string(args[0]));
+		json_object_set_new(req, "level", json_string(args[1]));
+		return true;
+	}
 	if (n > 0)
 		json_object_set_new(req, "conn", json_string(args[0]));
 	if (n > 1)

@@ -7,7 +7,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import BUILD, TOP
+from conftest import BUILD, LAB, TOP, wait_for
 
 pytestmark = pytest.mark.own_suite
 
@@ -97,6 +97,45 @@ def test_page_is_bounded(busy):
         assert "error" in answer or answer["connections"] == [], wrong
 
 
+def test_log_levels(busy):
+    """A module says more as soon as it is told to, and less again; another one does not change."""
+    def module(name):
+        return next(m for m in busy.ctl("log", "show")["modules"] if m["module"] == name)
+
+    log = LAB / "tagd.log"
+    assert module("control")["level"] == "notice"
+    before = log.read_text().count("control: stats")
+    busy.ctl("stats")
+    busy.ctl("log", "level", "control", "debug")
+    lines = module("control")["lines"]
+    for _ in range(5):
+        busy.ctl("stats")
+    busy.ctl("log", "level", "control", "notice")
+    busy.ctl("stats")
+    assert log.read_text().count("tagd: debug: control: stats, by uid 0\n") - before == 5
+    assert module("control")["lines"] - lines >= 5 and module("host")["level"] == "notice"
+    done = busy.run("gw", "tagctl", "log", "level", "harbour", "debug", check=False)
+    assert done.returncode == 1 and "log show" in done.stderr
+    done = busy.run("gw", "tagctl", "log", "level", "all", "loud", check=False)
+    assert done.returncode == 1 and "debug" in done.stderr
+
+
+def test_repeated_lines_are_counted(busy):
+    """A host that nobody knows greets again and again: three lines, the others are a number."""
+    busy.run("gw", "python3", "-c", GREET)
+    assert next(m for m in busy.ctl("log", "show")["modules"] if m["module"] == "host")["suppressed"] == 37
+    assert (LAB / "tagd.log").read_text().count("host: bootstrap: ") == 3
+
+
+GREET = """
+import socket
+for _ in range(40):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect("/run/tag/fabric.sock")
+        s.sendall(b'{"type": "hello", "name": "nobody", "key": "x"}\\n')
+        s.recv(4096)
+"""
+
 DOCTOR = """
 [gateway]
 control = {dir}/tagd.sock
@@ -176,3 +215,10 @@ def test_completion():
     assert complete("tagctl", "--js")[0] == ["--json"]
     assert "mode=native" in complete("tagctl", "conn", "list", "mo")[0]
     assert complete("tagctl", "nonsense", "")[0] in ([], [""])
+
+
+def test_suppressed_lines_are_told(busy):
+    """Of the lines above: ten seconds after the first one, the log says how many there were."""
+    told = wait_for(lambda: re.search(r"host: bootstrap: .* \((\d+) more of this kind in the last (\d+) s\)",
+                                      (LAB / "tagd.log").read_text()), 15, what="the number of suppressed lines")
+    assert told[1] == "37" and told[2] == "10"

@@ -81,18 +81,19 @@ static void check_shown(const char *text)
 static void shown_is_read_again(void **state)
 {
 	check_shown(PORT SERVER);
-	check_shown("[gateway]\nworkers = 2\ncpus = 0-1\nlog-level = info\ndefault-rule = deny\n"
-		    "max-accelerated = 2k\nhost-timeout = 77\nmetrics = [::1]:9477\n" PORT
-		    "next-hop6 = fd00::fe\nmtu = 1400\nvlan = 7\nannounce = 0\n"
-		    "[fabric]\ndevice = soft1\nport = 2\n" SERVER
-		    "mac = 02:00:00:00:00:01\nweight = 3\nbackup = yes\nforward = yes\n"
-		    "check = http\ncheck-path = /alive\nslow-start = 30\nmax-accelerated = 5\n"
-		    "[service \"v\"]\naddress = 10.0.0.11\nport = 80\nprotocol = tcp\n"
-		    "balance = source\nno-server = drop\nmax-connections = 9\nsyn-rate = 100\n"
-		    "accelerate = min-bytes\nmin-bytes = 1M\n[service \"w\"]\n"
-		    "[rule \"r\"]\naction = reject\nsource = 10.1.0.0/16\ndestination = fd00::/8\n"
-		    "destination-port = 80-90\n[rule \"q\"]\naction = via\nvia = s\n"
-		    "protocol = esp\n");
+	check_shown(
+		"[gateway]\nworkers = 2\ncpus = 0-1\nlog-level = info\nlog-modules = dpdk:error, port:debug\ndefault-rule = deny\n"
+		"max-accelerated = 2k\nhost-timeout = 77\nmetrics = [::1]:9477\n" PORT
+		"next-hop6 = fd00::fe\nmtu = 1400\nvlan = 7\nannounce = 0\n"
+		"[fabric]\ndevice = soft1\nport = 2\n" SERVER
+		"mac = 02:00:00:00:00:01\nweight = 3\nbackup = yes\nforward = yes\n"
+		"check = http\ncheck-path = /alive\nslow-start = 30\nmax-accelerated = 5\n"
+		"[service \"v\"]\naddress = 10.0.0.11\nport = 80\nprotocol = tcp\n"
+		"balance = source\nno-server = drop\nmax-connections = 9\nsyn-rate = 100\n"
+		"accelerate = min-bytes\nmin-bytes = 1M\n[service \"w\"]\n"
+		"[rule \"r\"]\naction = reject\nsource = 10.1.0.0/16\ndestination = fd00::/8\n"
+		"destination-port = 80-90\n[rule \"q\"]\naction = via\nvia = s\n"
+		"protocol = esp\n");
 }
 
 static void everything_is_read(void **state)
@@ -100,7 +101,7 @@ static void everything_is_read(void **state)
 	assert_int_equal(
 		load("# comment\n"
 		     "[gateway]\nname = g\nworkers = 3 ; three\nhost-timeout = 7\n"
-		     "max-accelerated = 2k\nlog-level = debug\nttl = 37\n"
+		     "max-accelerated = 2k\nlog-level = debug\nlog-modules = host:info\nttl = 37\n"
 		     "congestion-control = newreno\npacing = yes\n"
 		     "[fabric]\ndevice = soft1\nport = 2\ngid-index = 3\nlisten = /x\n" PORT
 		     "mtu = 9000\nnext-hop4 = 10.0.0.254\n" SERVER
@@ -117,6 +118,8 @@ static void everything_is_read(void **state)
 	assert_int_equal(cfg.congestion, TCP_CC_NEWRENO);
 	assert_true(cfg.pacing);
 	assert_int_equal(cfg.log_level, GW_LOG_DEBUG);
+	assert_int_equal(cfg.log_module[GW_LM_HOST], GW_LOG_INFO + 1);
+	assert_int_equal(cfg.log_module[GW_LM_PORT], 0);
 	assert_string_equal(cfg.device, "soft1");
 	assert_int_equal(cfg.dev_port, 2);
 	assert_int_equal(cfg.gid_index, 3);
@@ -211,6 +214,9 @@ static void each_error_is_told(void **state)
 		{"name = x\n" PORT, 1, "outside"},
 		{"[gateway]\nname =\n" PORT, 2, "1 to 63"},
 		{"[gateway]\nlog-level = loud\n" PORT, 2, "warning"},
+		{"[gateway]\nlog-modules = port\n" PORT, 2, "MODULE:LEVEL"},
+		{"[gateway]\nlog-modules = port:debug, harbour:info\n" PORT, 2, "harbour:info"},
+		{"[gateway]\nlog-modules = port:debug, port:info\n" PORT, 2, "port:info"},
 		{"[gateway]\ncongestion-control = vegas\n" PORT, 2, "cubic, newreno"},
 		{PORT PORT, 4, "duplicate"},
 		{PORT "mtu = 100\n", 4, "1280 to 9000"},

@@ -158,7 +158,7 @@ struct gw_cfg {
 	char eal[256];	       /* extra EAL arguments */
 	char cpus[64];	       /* CPUs of the workers ("2,3-5"); empty: any */
 	uint32_t mbufs;	       /* frame buffers of each worker */
-	uint32_t ttl;	       /* TTL or hop limit of accelerated segments */
+	uint32_t ttl;	       /* TTL or hop limit of accelerated segments, 0: the server's */
 	uint32_t tx_records;   /* transmission records of each worker */
 	uint32_t memory_mb;    /* of DPDK without huge pages; 0: as much as needed */
 	uint32_t log_level;    /* enum gw_log_level */

@@ -336,6 +336,8 @@ void gw_lines_run(struct gw_conn *c);
 int gw_lines_final(struct gw_conn *c);
 /** Cursors from a message or a READ; false: they break the rules. */
 bool gw_lines_cursors(struct gw_conn *c, uint64_t tx_prod, uint64_t rx_cons, uint32_t flags);
+/** TTL and DSCP that the host wants in segments, by flags of the host line (host byte order). */
+void gw_lines_ip(struct gw_conn *c, uint32_t flags);
 /** SrcAvail. */
 void gw_lines_avail(struct gw_conn *c, const struct ib_cursor *m);
 

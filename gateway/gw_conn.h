@@ -92,6 +92,8 @@ struct gw_conn {
 	/* Towards the client */
 	uint8_t mac[6];	      /* next hop */
 	uint8_t port;	      /* towards it, index into gw.port[] */
+	uint8_t tos;	      /* DSCP of our segments, in the upper six bits */
+	uint8_t ttl;	      /* their TTL or hop limit by the server's wish, 0: none */
 	struct net_flow flow; /* 4-tuple */
 	uint32_t nh_ms;	      /* when it was looked up, low 32 bits of milliseconds */
 

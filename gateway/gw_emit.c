@@ -114,7 +114,8 @@ static void send_segment(struct gw_conn *c, const struct tcp_emit *e, uint32_t o
 
 	memcpy(l2.dst, c->mac, 6);
 	l2.label = v4 ? 0 : flow_label(c);
-	l2.ttl = (uint8_t)w->gw->cfg->ttl;
+	l2.ttl = w->gw->cfg->ttl ? (uint8_t)w->gw->cfg->ttl : c->ttl;
+	l2.tos = c->tos;
 	memcpy(l2.src, gw_server_mac(c->link->host->cfg, &c->flow.local, gw_conn_port(c)), 6);
 	n = net_build_tcp(rte_pktmbuf_mtod(m, uint8_t *), rte_pktmbuf_tailroom(m), &l2, &c->flow, e,
 			  e->seq + off, tcp_emit_flags(e, off, len), len, c->ip_id++, &l4);

@@ -305,7 +305,14 @@ bool gw_lines_cursors(struct gw_conn *c, uint64_t tx_prod, uint64_t rx_cons, uin
 	}
 	if (flags & IB_HL_TX_FIN)
 		c->tx_fin = true;
+	gw_lines_ip(c, flags);
 	return true;
+}
+
+void gw_lines_ip(struct gw_conn *c, uint32_t flags)
+{
+	c->ttl = (uint8_t)(flags >> IB_HL_TTL_SHIFT);
+	c->tos = (uint8_t)((flags & IB_HL_IP) >> IB_HL_TOS_SHIFT);
 }
 
 void gw_lines_avail(struct gw_conn *c, const struct ib_cursor *m)

@@ -220,6 +220,7 @@ static enum ib_reason prepare(struct take *t, struct gw_conn *c)
 	c->tx_ahead = (uint32_t)t->tx_prod;
 	c->rx_prod = t->rx_prod;
 	c->rx_unread = (uint32_t)(t->rx_prod - t->rx_cons);
+	gw_lines_ip(c, be32toh(t->m->ip));
 	c->tx_seq0 = t->st.snd_una;
 	c->rx_fin = t->st.state == TCP_S_CLOSE_WAIT; /* its FIN lies behind the last byte */
 	c->rx_seq0 = t->st.rcv_nxt - c->rx_fin - (uint32_t)t->rx_prod;

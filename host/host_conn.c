@@ -318,10 +318,20 @@ bool host_conn_gwline(struct host_conn *c, struct ib_gw_line *out)
 	return ok;
 }
 
+/* The program set TTL or DSCP of the kernel's socket: the gateway sends with them from now on. */
+static void conn_ip(struct host_conn *c)
+{
+	if (!atomic_exchange(&c->meta->ip_changed, 0))
+		return;
+	c->flags = (c->flags & IB_HL_BITS) | host_freeze_ip(c->kfd);
+	__atomic_store_n(&c->hl->flags, c->flags, __ATOMIC_RELEASE);
+}
+
 void host_conn_kicked(struct host_conn *c)
 {
 	switch (c->state) {
 	case HOST_S_ACCEL:
+		conn_ip(c);
 		if (host_conn_cursors(c))
 			host_conn_doorbell(c);
 		host_wake_writer(c);

@@ -79,8 +79,8 @@ struct host_conn {
 	uint64_t rx_cons;		/* last valid value the program stored */
 	uint64_t tx_prod;		/* last valid value the program stored */
 	uint64_t sent_tx, sent_rx;	/* cursors of the last doorbell */
-	uint32_t flags;			/* IB_HL_* stored in the host line */
-	uint32_t sent_flags;		/* IB_HL_* of the last doorbell */
+	uint32_t flags;			/* as stored in the host line */
+	uint32_t sent_flags;		/* of the last doorbell */
 	unsigned int redirects;		/* followed so far */
 	enum ib_reason why;		/* why it came or comes back */
 	bool rx_fin;			/* the client's FIN is accepted, the kernel has it */

@@ -122,6 +122,38 @@ int host_freeze_tsclock(int fd, uint32_t *ts)
 	return getsockopt(fd, IPPROTO_TCP, TCP_TIMESTAMP, ts, &len) ? errno : 0;
 }
 
+/* One 8-bit field of the IP header; 0 when the kernel does not say. */
+static uint32_t ip_field(int fd, int level, int opt)
+{
+	socklen_t len = sizeof(int);
+	int v = 0;
+
+	return getsockopt(fd, level, opt, &v, &len) || v < 0 || v > 255 ? 0 : (uint32_t)v;
+}
+
+/* A socket of both families that talks IPv4 goes by the options of IPv4. */
+static bool sends_v4(int fd)
+{
+	struct sockaddr_storage ss = {0};
+	struct sockaddr_in6 *in6 = (void *)&ss;
+	socklen_t len = sizeof(ss);
+
+	if (getpeername(fd, (struct sockaddr *)&ss, &len) || ss.ss_family == AF_INET)
+		return true;
+	return IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr);
+}
+
+uint32_t host_freeze_ip(int fd)
+{
+	bool v4 = sends_v4(fd);
+	uint32_t tos =
+		v4 ? ip_field(fd, IPPROTO_IP, IP_TOS) : ip_field(fd, IPPROTO_IPV6, IPV6_TCLASS);
+	uint32_t ttl = v4 ? ip_field(fd, IPPROTO_IP, IP_TTL)
+			  : ip_field(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS);
+
+	return (ttl << IB_HL_TTL_SHIFT | tos << IB_HL_TOS_SHIFT) & IB_HL_IP;
+}
+
 /* Upper protocols and odd options that cannot be carried over. */
 static enum ib_reason freeze_protocols(int fd)
 {
@@ -154,6 +186,7 @@ static enum ib_reason freeze_info(int fd, struct host_freeze *f)
 	f->snd_wscale = f->wscale ? ti.tcpi_snd_wscale : 0;
 	f->rcv_wscale = f->wscale ? ti.tcpi_rcv_wscale : 0;
 	f->mss = ti.tcpi_snd_mss + (f->ts ? TS_OPTION : 0);
+	f->ip = host_freeze_ip(fd);
 	f->srtt_us = ti.tcpi_rtt;
 	f->rttvar_us = ti.tcpi_rttvar;
 	return IB_R_NONE;

@@ -26,6 +26,7 @@ struct host_freeze {
 	uint32_t srtt_us;	    /* 0: no estimate */
 	uint32_t rttvar_us;	    /* with srtt_us */
 	uint32_t mss;		    /* payload per segment without options */
+	uint32_t ip;		    /* IB_HL_IP: TTL and DSCP */
 	uint32_t n_tx;		    /* bytes of the send queue */
 	uint32_t n_rx;		    /* unread bytes of the receive queue */
 	uint8_t snd_wscale;	    /* shift of the client's windows */
@@ -58,6 +59,8 @@ enum ib_reason host_freeze_read(int fd, struct host_freeze *f, const struct host
 int host_freeze_outq(int fd);
 /** Bytes the kernel has not sent yet. 0 or errno. */
 int host_freeze_unsent(int fd, int *n);
+/** TTL and DSCP that the kernel sends with, as flags of the host line (IB_HL_IP). */
+uint32_t host_freeze_ip(int fd);
 /** The kernel's timestamp clock for this socket. 0 or errno. */
 int host_freeze_tsclock(int fd, uint32_t *ts);
 

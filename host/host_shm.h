@@ -90,8 +90,9 @@ struct host_meta {
 	_Atomic uint32_t wr_shut;     /* the program may send nothing more; by taghostd */
 	_Atomic uint64_t filler_written; /* filler bytes written into P; by the program */
 	_Atomic uint64_t filler_drained; /* of which taghostd took out; by taghostd */
+	_Atomic uint32_t ip_changed;	 /* TTL or DSCP of the kernel's socket changed; by both */
 	uint32_t gen;			 /* incremented each time the slot is handed out */
-	uint32_t rsvd[13];
+	uint32_t rsvd[12];
 };
 
 #define HOST_POLICY_MAGIC 0x746167706f6c6963ull /* "tagpolic" */

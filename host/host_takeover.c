@@ -84,6 +84,7 @@ static void send_req(struct host_conn *c)
 		.ts_recent = htobe32(c->flow->ts_recent),
 		.srtt_us = htobe32(f->srtt_us),
 		.rttvar_us = htobe32(f->rttvar_us),
+		.ip = htobe32(f->ip),
 		.tx_prod = htobe64(f->n_tx),
 		.rx_prod = htobe64(f->n_rx),
 	};
@@ -185,6 +186,7 @@ static enum ib_reason freeze(struct host_conn *c, bool *retry)
 	c->k_snd = c->fz.write_seq;
 	c->k_rcv = c->fz.rcv_nxt;
 	c->tx_prod = c->sent_tx = c->hl->tx_prod = c->fz.n_tx;
+	c->flags = c->sent_flags = c->hl->flags = c->fz.ip;
 	first_line(c);
 	return IB_R_NONE;
 }

@@ -32,9 +32,26 @@ static int kernel_fd(const struct sock_call *k, int fd)
 	return kfd >= 0 ? kfd : fd;
 }
 
+/* Fields of the IP header that taghostd tells the gateway. */
+static bool ip_field(int level, int name)
+{
+	return (level == IPPROTO_IP && (name == IP_TOS || name == IP_TTL)) ||
+	       (level == IPPROTO_IPV6 && (name == IPV6_TCLASS || name == IPV6_UNICAST_HOPS));
+}
+
+/* The kernel's socket has the option now; taghostd looks at it. */
+static void ip_changed(struct sock_conn *c)
+{
+	if (!sock_slot_valid(c))
+		return;
+	atomic_store(&c->meta->ip_changed, 1);
+	sock_kick(c);
+}
+
 SOCK_EXPORT int setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 {
 	SOCK_CALL(k);
+	int r;
 
 	if (!sock_enter(&k, fd)) {
 		if (k.c && native_only(level, name))
@@ -48,7 +65,10 @@ SOCK_EXPORT int setsockopt(int fd, int level, int name, const void *val, socklen
 	if (level == SOL_SOCKET && name == SO_RCVTIMEO &&
 	    REAL(setsockopt)(fd, level, name, val, len))
 		return -1;
-	return REAL(setsockopt)(kernel_fd(&k, fd), level, name, val, len);
+	r = REAL(setsockopt)(kernel_fd(&k, fd), level, name, val, len);
+	if (!r && ip_field(level, name))
+		ip_changed(k.c);
+	return r;
 }
 
 SOCK_EXPORT int getsockopt(int fd, int level, int name, void *val, socklen_t *len)

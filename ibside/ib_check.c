@@ -46,7 +46,7 @@ static bool options_ok(const struct ib_req *r)
 {
 	uint32_t mss = be32toh(r->mss);
 
-	if (r->token || r->rsvd || r->rsvd2 || r->flags & ~IB_REQ_ALL)
+	if (r->token || r->rsvd || be32toh(r->ip) & ~IB_HL_IP || r->flags & ~IB_REQ_ALL)
 		return false;
 	if (r->snd_wscale > WSCALE_MAX || r->rcv_wscale > WSCALE_MAX)
 		return false;

@@ -30,6 +30,11 @@
 /** Bits of ib_host_line.flags. */
 #define IB_HL_TX_FIN 0x1u /* nothing follows tx_prod: the program shut its sending side */
 #define IB_HL_CLOSED 0x2u /* the program has closed: nobody will read the receive ring */
+/* What the program wants in the IP headers of its segments: 8 bits each, 0: not said. */
+#define IB_HL_TTL_SHIFT 16	    /* TTL or hop limit */
+#define IB_HL_TOS_SHIFT 24	    /* DSCP in the upper six bits, the others 0 */
+#define IB_HL_IP	0xfcff0000u /* both */
+#define IB_HL_BITS	0x3u	    /* the others above */
 
 /** Written by the host, READ by the gateway. */
 struct ib_host_line {

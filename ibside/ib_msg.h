@@ -94,7 +94,7 @@ struct ib_req {
 	uint32_t ts_recent;
 	uint32_t srtt_us; /* kernel's estimate, 0 when none */
 	uint32_t rttvar_us;
-	uint32_t rsvd2;	  /* keeps the cursors aligned */
+	uint32_t ip;	  /* of the host line's flags (ib_line.h): IB_HL_IP */
 	uint64_t tx_prod; /* bytes already in the send ring (from snd_una on) */
 	uint64_t rx_prod; /* bytes already in the receive ring (up to rcv_nxt) */
 	uint64_t rx_cons; /* of which the program has taken */
@@ -161,7 +161,7 @@ static_assert(sizeof(struct ib_ctl) == 16, "wire format");
 /** SrcAvail, RdmaWrCompl, RdmaRdCompl, SendSm: cursors. */
 struct ib_cursor {
 	uint32_t token;
-	uint32_t flags;	 /* SrcAvail: IB_HL_*; RdmaWrCompl: IB_GL_*; otherwise 0 */
+	uint32_t flags;	 /* SrcAvail: flags of the host line; RdmaWrCompl: IB_GL_*; otherwise 0 */
 	uint64_t cursor; /* SrcAvail: tx_prod; RdmaWrCompl: rx_prod; RdmaRdCompl: tx_acked;
 			  * SendSm: first byte wanted */
 	uint64_t other;	 /* SrcAvail: rx_cons; SendSm: end of what is wanted; otherwise 0 */

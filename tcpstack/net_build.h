@@ -22,6 +22,7 @@ struct net_l2 {
 	uint16_t vlan;	/* 802.1Q VID, 0: untagged */
 	uint32_t label; /* IPv6 flow label, 20 bits, the same in all of them (RFC 6437) */
 	uint8_t ttl;	/* TTL or hop limit; 0: 64 */
+	uint8_t tos;	/* DSCP, in the upper six bits (RFC 2474); the others are ECN's */
 };
 
 /**

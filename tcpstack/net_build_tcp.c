@@ -5,7 +5,8 @@
  */
 #include "tcpstack/net_wire.h"
 
-#define ECT_0 2u /* ECN field of the IP header, RFC 3168 section 5 */
+#define ECT_0 2u    /* ECN field of the IP header, RFC 3168 section 5 */
+#define DSCP  0xfcu /* the rest of that byte, RFC 2474 section 3 */
 
 /* Ethernet and IP header in front of `len` bytes of TCP. */
 static void put_ip(uint8_t *buf, const struct net_l2 *l2, const struct net_flow *f,
@@ -15,17 +16,18 @@ static void put_ip(uint8_t *buf, const struct net_l2 *l2, const struct net_flow 
 	uint8_t *ip = buf + net_put_eth(buf, l2->dst, l2->src, l2->vlan,
 					v4 ? NET_ETHERTYPE_IP4 : NET_ETHERTYPE_IP6);
 	const uint8_t ttl = l2->ttl ? l2->ttl : NET_TTL;
+	const uint32_t tos = (l2->tos & DSCP) | (e->ect ? ECT_0 : 0);
 
 	if (!v4) {
 		net_put_ip6(ip, &f->local, &f->remote, NET_PROTO_TCP, ttl, len);
-		net_put32(ip, 6u << 28 | (e->ect ? ECT_0 << 20 : 0) | (l2->label & 0xfffff));
+		net_put32(ip, 6u << 28 | tos << 20 | (l2->label & 0xfffff));
 		return;
 	}
 	net_put_ip4(ip, &f->local, &f->remote, NET_PROTO_TCP, ip_id, len);
-	if (!e->df_off && !e->ect && ttl == NET_TTL)
+	if (!e->df_off && !tos && ttl == NET_TTL)
 		return;
 	ip[NET_IP4_TTL] = ttl;
-	ip[NET_IP4_TOS] = e->ect ? ECT_0 : 0;
+	ip[NET_IP4_TOS] = (uint8_t)tos;
 	if (e->df_off)
 		net_put16(ip + NET_IP4_FRAG, 0);
 	net_ip4_csum(ip, NET_IP4_HLEN);

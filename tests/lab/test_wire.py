@@ -106,3 +106,50 @@ def test_takeover_under_a_client_that_keeps_sending(make_lab, tmp_path):
     lab.quiet()
     capture.stop()
     assert_plain(capture)
+
+
+MARKED = r"""
+import socket, sys
+v6 = sys.argv[1] == "6"
+tos, ttl = ((socket.IPPROTO_IPV6, socket.IPV6_TCLASS), (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)) if v6 \
+    else ((socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IP, socket.IP_TTL))
+l = socket.create_server(("::" if v6 else "0.0.0.0", 7100), family=socket.AF_INET6 if v6 else socket.AF_INET)
+print("listening", flush=True)
+s, _ = l.accept()
+s.setsockopt(*tos, 0xb8)
+s.setsockopt(*ttl, 33)
+s.sendall(s.recv(1))                    # taken over here
+s.recv(1)
+s.setsockopt(*tos, 0x28)
+s.recv(1)
+s.sendall(bytes(50000))
+s.recv(1)
+"""
+ASK = r"""
+import socket, time, sys
+s = socket.create_connection((sys.argv[1], 7100))
+def got(n):
+    while n > 0:
+        n -= len(s.recv(65536))
+s.sendall(b"a"); got(1)
+s.sendall(b"b"); time.sleep(0.3)
+s.sendall(b"c"); got(50000)
+"""
+
+
+@pytest.mark.parametrize("family", ["4", "6"])
+def test_segments_carry_what_the_program_asked_of_its_kernel(lab, tmp_path, family):
+    """DSCP and TTL of the connection, at the takeover and when they change later."""
+    server = lab.start("server1", "tagrun", "python3", "-c", MARKED, family, stdout=-1, text=True)
+    assert server.stdout.readline() == "listening\n"
+    capture = Capture(lab, tmp_path / "marked.pcap")
+    lab.run("client", "python3", "-c", ASK, "10.77.0.11" if family == "4" else "fd77::11", timeout=60)
+    assert lab.stats()["accel_commits"] == 1
+    lab.quiet()
+    capture.stop()
+    ip = "ip" if family == "4" else "ipv6"
+    fields = ("ip.dsfield.dscp", "ip.ttl") if family == "4" else ("ipv6.tclass.dscp", "ipv6.hlim")
+    rows = capture.tshark(f"tcp.srcport == 7100 and tcp.len > 0 and {ip}", "tcp.len", *fields)
+    marks = [tuple(map(int, row.split("\t"))) for row in rows]
+    assert marks[0] == (1, 0xb8 >> 2, 33)
+    assert len(marks) > 30 and {m[1:] for m in marks[1:]} == {(0x28 >> 2, 33)}

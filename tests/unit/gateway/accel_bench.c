@@ -481,6 +481,7 @@ void b_req(const struct b_conn *k, struct ib_req *r)
 	r->rcv_nxt = htobe32(k->cisn);
 	r->rcv_edge = htobe32(k->cisn + B_RING);
 	r->ts_val = htobe32(7000);
+	r->ip = htobe32(k->ip);
 }
 
 void b_take(struct b_conn *k)
@@ -491,6 +492,7 @@ void b_take(struct b_conn *k)
 	struct b_msg *m;
 
 	memset(h, 0, sizeof(*h));
+	h->flags = k->ip;
 	memset(g, 0, sizeof(*g));
 	g->arm_tx = g->arm_rx = IB_ARM_NEVER;
 	b_req(k, &req);

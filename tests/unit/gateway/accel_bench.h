@@ -45,6 +45,7 @@ struct b_conn {
 	uint64_t got;			  /* bytes the client took in order */
 	uint64_t up_total;		  /* client's stream */
 	uint64_t consumed;		  /* of which the program took */
+	uint32_t ip;			  /* TTL and DSCP in the REQ: IB_HL_IP */
 	uint32_t pace;			  /* bytes the program takes per step, 0: all */
 	bool close;			  /* the program closes after to_send */
 	bool closed;			  /* it did */

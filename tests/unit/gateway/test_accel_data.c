@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "accel_bench.h"
 
 #define S 1000000ull /* a second */
@@ -88,6 +90,74 @@ static void test_many(void **state)
 		assert_true(b_transfer(k[i], 200 * S));
 }
 
+static unsigned int seen[256][256]; /* frames with this TTL and TOS */
+
+/* Looks at what leaves. */
+static bool look(const struct rte_mbuf *m)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, 14);
+
+	if (ip[0] >> 4 == 6)
+		seen[ip[7]][(ip[0] & 15) << 4 | ip[1] >> 4]++;
+	else
+		seen[ip[8]][ip[1]]++;
+	return true;
+}
+
+static uint32_t ip_of(uint32_t ttl, uint32_t tos)
+{
+	return ttl << IB_HL_TTL_SHIFT | tos << IB_HL_TOS_SHIFT;
+}
+
+/* Frames of 20 KB that leave, of which all have this TTL and TOS. */
+static bool all_have(struct b_conn *k, uint8_t ttl, uint8_t tos)
+{
+	unsigned int n = 0;
+
+	memset(seen, 0, sizeof(seen));
+	k->to_send += 20000;
+	assert_true(b_transfer(k, 30 * S));
+	for (int t = 0; t < 256; t++)
+		for (int o = 0; o < 256; o++)
+			n += seen[t][o];
+	assert_true(n >= 14);
+	return seen[ttl][tos] == n;
+}
+
+/* RFC 9293 MUST-48, 49, SHLD-21, 22: what the server's kernel would send with, also changed. */
+static void ip_header(uint16_t slot)
+{
+	struct gw_cfg *cfg = (struct gw_cfg *)B.w->gw->cfg;
+	const uint32_t ttl = cfg->ttl;
+	struct b_conn *k = b_conn_new(slot);
+
+	cfg->ttl = 0;
+	k->ip = ip_of(17, 0xb8);
+	b_take(k);
+	B.hop = look;
+	assert_true(all_have(k, 17, 0xb8));
+	/* The line is one that says more, less or nothing; ECN's bits are none of its business. */
+	b_host_line(slot)->flags = ip_of(255, 0x23);
+	assert_true(all_have(k, 255, 0x20));
+	b_host_line(slot)->flags = 0;
+	assert_true(all_have(k, 64, 0));
+	b_host_line(slot)->flags = ip_of(17, 0xfc);
+	cfg->ttl = 99;
+	assert_true(all_have(k, 99, 0xfc)); /* the operator's word on it */
+	cfg->ttl = ttl;
+	B.hop = NULL;
+}
+
+static void test_ip_header(void **state)
+{
+	ip_header(0);
+}
+
+static void test_ip6_header(void **state)
+{
+	ip_header(3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -97,6 +167,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_both_ways_small, b_open, b_close),
 		cmocka_unit_test_setup_teardown(test_loss, b_open, b_close),
 		cmocka_unit_test_setup_teardown(test_many, b_open, b_close),
+		cmocka_unit_test_setup_teardown(test_ip_header, b_open, b_close),
+		cmocka_unit_test_setup_teardown(test_ip6_header, b_open, b_close),
 	};
 
 	return cmocka_run_group_tests(tests, b_group_open, b_group_close);

@@ -183,7 +183,7 @@ static void defaults_are_set(void **state)
 	assert_string_equal(cfg.name, "gw1");
 	assert_int_equal(cfg.workers, 1);
 	assert_int_equal(cfg.max_accelerated, 4096);
-	assert_int_equal(cfg.ttl, 64);
+	assert_int_equal(cfg.ttl, 0);
 	assert_int_equal(cfg.host_timeout_ms, 10000);
 	assert_string_equal(cfg.control, "/run/tag/tagd.sock");
 	assert_string_equal(cfg.listen, "/run/tag/fabric.sock");

@@ -167,13 +167,48 @@ static void helpers(void **state)
 	close(cli);
 }
 
+/* What the kernel would send with, of both families and of IPv4 on a socket of IPv6. */
+static void ip_header(void **state)
+{
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	const struct in6_addr mapped = {{{[10] = 0xff, 0xff, 127, 0, 0, 1}}};
+	int tos = 0xb9, ttl = 33, s;
+	socklen_t len = sizeof(a);
+	int l = socket(AF_INET6, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(l, (struct sockaddr *)&a, len) | listen(l, 1), 0);
+	getsockname(l, (struct sockaddr *)&a, &len);
+	s = socket(AF_INET6, SOCK_STREAM, 0);
+	assert_int_equal(connect(s, (struct sockaddr *)&a, len), 0);
+	assert_int_equal(host_freeze_ip(s), 64u << IB_HL_TTL_SHIFT);
+	assert_int_equal(setsockopt(s, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof(tos)), 0);
+	assert_int_equal(setsockopt(s, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &ttl, sizeof(ttl)), 0);
+	assert_int_equal(host_freeze_ip(s), 33u << IB_HL_TTL_SHIFT | 0xb8u << IB_HL_TOS_SHIFT);
+	close(s);
+	close(l);
+
+	l = socket(AF_INET6, SOCK_STREAM, 0);
+	a.sin6_addr = mapped;
+	a.sin6_port = 0;
+	assert_int_equal(bind(l, (struct sockaddr *)&a, len) | listen(l, 1), 0);
+	getsockname(l, (struct sockaddr *)&a, &len);
+	s = socket(AF_INET6, SOCK_STREAM, 0);
+	assert_int_equal(connect(s, (struct sockaddr *)&a, len), 0);
+	assert_int_equal(setsockopt(s, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof(tos)), 0);
+	assert_int_equal(host_freeze_ip(s), 64u << IB_HL_TTL_SHIFT);
+	assert_int_equal(setsockopt(s, IPPROTO_IP, IP_TOS, &tos, sizeof(tos)), 0);
+	assert_int_equal(setsockopt(s, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl)), 0);
+	assert_int_equal(host_freeze_ip(s), 33u << IB_HL_TTL_SHIFT | 0xb8u << IB_HL_TOS_SHIFT);
+	close(s);
+	close(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(both_queues),
-		cmocka_unit_test(positions_move_with_the_stream),
-		cmocka_unit_test(refusals),
-		cmocka_unit_test(helpers),
+		cmocka_unit_test(both_queues), cmocka_unit_test(positions_move_with_the_stream),
+		cmocka_unit_test(refusals),    cmocka_unit_test(helpers),
+		cmocka_unit_test(ip_header),
 	};
 
 	netns_enter();

@@ -213,6 +213,9 @@ static void requests(void **state)
 	DENIED(flags, 0x80, IB_R_BAD_STATE);
 	DENIED(flags, IB_REQ_SACK, IB_R_BAD_STATE);
 	DENIED(snd_wscale, 15, IB_R_BAD_STATE);
+	DENIED(ip, htobe32(IB_HL_IP), IB_R_NONE);
+	DENIED(ip, htobe32(1), IB_R_BAD_STATE);
+	DENIED(ip, htobe32(1u << IB_HL_TOS_SHIFT), IB_R_BAD_STATE); /* ECN */
 	DENIED(lport, 0, IB_R_BAD_STATE);
 	DENIED(mss, htobe32(0), IB_R_BAD_STATE);
 	DENIED(mss, htobe32(65536), IB_R_BAD_STATE);

@@ -70,8 +70,9 @@ static void test_ip_fields(void **state)
 		assert_int_equal(parse(&fr, &p), NET_PERR_OK); /* header checksum included */
 		assert_int_equal(net_get16(fr.b + 14 + NET_IP4_FRAG), df_off ? 0 : 0x4000);
 		assert_int_equal(p.ttl, marked.ttl ? marked.ttl : 64);
-		assert_int_equal(p.ecn, e.ect ? 2 : 0);
+		assert_int_equal(fr.b[14 + NET_IP4_TOS], marked.tos | (e.ect ? 2 : 0));
 		marked.ttl = 200;
+		marked.tos = 0xb8;
 	}
 	for (marked.label = 1; marked.label <= 0xfffff; marked.label = marked.label * 7 + 1) {
 		struct net_flow f = flow(true);
@@ -80,7 +81,7 @@ static void test_ip_fields(void **state)
 						 &l4);
 		net_tcp_csum_finish(fr.b + l4, 20, 0);
 		assert_int_equal(parse(&fr, &p), NET_PERR_OK);
-		assert_int_equal(net_get32(fr.b + 14), 6u << 28 | 2u << 20 | marked.label);
+		assert_int_equal(net_get32(fr.b + 14), 6u << 28 | 0xbau << 20 | marked.label);
 		assert_int_equal(p.ttl, 200);
 		assert_int_equal(p.ecn, 2);
 	}

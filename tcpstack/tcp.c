@@ -147,15 +147,12 @@ static void import_sender(struct tcp_conn *c, const struct tcp_state_io *st, uin
 	c->snd_avail = st->snd_avail;
 	c->snd_wnd = st->snd_wnd;
 	c->snd_wl1 = st->snd_wl1;
-	c->snd_wl2 = st->snd_wl2;
 	c->max_wnd = tcp_max(st->max_wnd, st->snd_wnd);
 	c->want_nxt = st->snd_nxt;
 	c->snd_sml = st->snd_una;
-	c->rx_start = c->rx_end = st->snd_una;
 	c->recover = c->ecn_seq = st->snd_una - 1;
 	c->rtt_seq = st->snd_nxt;
 	c->used_max = tcp_flight(c);
-	c->rack_fack = st->snd_una;
 	c->min_rtt_us = st->srtt_us;
 	c->min_rtt_ms = tcp_ms(now);
 	c->reo_mult = 1;
@@ -205,7 +202,6 @@ static void import_receiver(struct tcp_conn *c, const struct tcp_state_io *st, u
 	c->n_ooo = c->n_ooo_placed = st->n_ooo;
 	memcpy(c->ooo, st->ooo, sizeof(c->ooo));
 	memcpy(c->ooo_placed, st->ooo, sizeof(c->ooo_placed));
-	c->dsack.start = c->dsack.end = st->rcv_nxt;
 	c->quick = TCP_QUICK_ACKS;
 	c->fin_rcvd = c->fin_known = c->fin_placed = st->state == TCP_S_CLOSE_WAIT;
 	c->fin_seq = st->rcv_nxt - 1;
@@ -248,7 +244,6 @@ void tcp_start(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now)
 	c->ts_ok = st->ts_ok;
 	c->ts_recent_valid = st->ts_ok && st->ts_recent_valid;
 	c->ts_recent = st->ts_recent;
-	c->ts_age_ms = tcp_ms(now);
 	c->ts_off = st->ts_val - tcp_ms(now);
 	import_sender(c, st, now);
 	import_receiver(c, st, now);
@@ -319,7 +314,7 @@ void tcp_export(const struct tcp_conn *c, struct tcp_state_io *st, uint64_t now)
 		.snd_avail = c->snd_avail,
 		.snd_wnd = c->snd_wnd,
 		.snd_wl1 = c->snd_wl1,
-		.snd_wl2 = c->snd_wl2,
+		.snd_wl2 = c->snd_una,
 		.max_wnd = c->max_wnd,
 		.rcv_nxt = c->rcv_placed,
 		.rcv_edge = c->rcv_edge,

@@ -314,7 +314,7 @@ struct tcp_state_io {
 	uint32_t snd_avail;   /* end of the bytes the server has produced (>= snd_nxt) */
 	uint32_t snd_wnd;     /* client's window in bytes, scaled */
 	uint32_t snd_wl1;     /* SND.WL1 */
-	uint32_t snd_wl2;     /* SND.WL2 */
+	uint32_t snd_wl2;     /* SND.WL2; not needed, at most snd_una */
 	uint32_t max_wnd;     /* largest snd_wnd seen */
 	uint32_t rcv_nxt;     /* next expected from the client */
 	uint32_t rcv_edge;    /* right edge last advertised; never retreats */

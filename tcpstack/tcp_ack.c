@@ -115,7 +115,7 @@ void tcp_room(struct tcp_conn *c, uint32_t edge, uint64_t now)
 
 bool tcp_ack_has_sack(const struct tcp_conn *c)
 {
-	return c->sack_ok && (c->n_ooo_placed || c->dsack.start != c->dsack.end);
+	return c->sack_ok && (c->n_ooo_placed || c->dsack_due);
 }
 
 void tcp_ack_note(struct tcp_conn *c, bool with_sack)
@@ -127,7 +127,7 @@ void tcp_ack_note(struct tcp_conn *c, bool with_sack)
 	if (tcp_ack_has_sack(c) && !with_sack)
 		return;
 	c->ack_now = false;
-	c->dsack.start = c->dsack.end = c->rcv_placed;
+	c->dsack_due = false;
 }
 
 int tcp_ack_emit(struct tcp_conn *c, uint32_t seq, uint64_t now)
@@ -168,5 +168,5 @@ void tcp_ack_output(struct tcp_conn *c, uint64_t now)
 			c->ack_now = true;
 			return;
 		}
-	} while (c->dup_due && c->dup_due--);
+	} while (!c->sack_ok && c->dup_due && c->dup_due--);
 }

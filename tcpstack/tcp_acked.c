@@ -130,6 +130,7 @@ void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 	if (a.dup) {
 		c->stats.dup_acks++;
 		c->dup_acks += c->dup_acks < UINT8_MAX;
+		c->marked = true;
 	}
 	if (!c->sack_ok)
 		a.delivered = tcp_dupack_delivered(c, &a, sacked);
@@ -141,4 +142,6 @@ void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 		tcp_recovery_ack(c, &a);
 	tcp_ecn_ack(c, &a);
 	restart_timer(c, &a);
+	if (c->marked)
+		c->marked = c->sacked || c->lost || c->dup_acks;
 }

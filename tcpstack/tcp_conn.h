@@ -171,8 +171,13 @@ struct tcp_conn {
 	bool undo_ok : 1;	    /* undo_* hold the state before the reduction */
 	bool undo_retx : 1;	    /* something was retransmitted since, undo_tsval is its time */
 	bool undo_judged : 1;	    /* the first ACK since has been looked at */
+	uint8_t frto : 2;	    /* enum tcp_frto_step */
+	bool rx_wanted : 1;	    /* payload is wanted for a retransmission, rx_start to rx_end */
+	bool marked : 1;	    /* sacked, lost, n_sacked or dup_acks may be other than 0 */
+	bool dsack_due : 1;	    /* dsack is to be reported */
 	bool rec_wait : 1;	    /* new payload waits for a transmission record */
 	bool rack_valid : 1;	    /* rack_us, rack_end and rack_rtt_us are known */
+	bool fack_valid : 1;	    /* rack_fack is known; else snd_una is it */
 	bool reordering : 1;	    /* the path was seen to reorder */
 	bool reo_wait : 1;	    /* reo_us is when the reordering window ends */
 	bool dsack_round_valid : 1; /* dsack_round is known */
@@ -198,31 +203,29 @@ struct tcp_conn {
 	bool pm_out : 1;	    /* a probe is out */
 	bool pm_bad : 1;	    /* and an ICMP error says that it did not fit */
 	bool pm_hole : 1;	    /* the size fell because of timeouts, not of an ICMP error */
+	bool pm_low : 1;	    /* mss is less than mss_max */
+	uint8_t pm_rtos : 3;	    /* timeouts in a row at this size, saturating */
 	bool ptb_pending : 1;	    /* an ICMP error waits for a timeout */
 	bool is_v6 : 1;		    /* over IPv6 */
 	bool df_off : 1;	    /* IPv4: sent without DF */
 	uint8_t n_ready;	    /* used entries of ready[] */
 	uint8_t quick;		    /* ACKs still to be sent without delay */
-	uint8_t dup_due;	    /* duplicate ACKs owed to a client without SACK */
 	uint32_t snd_una;	    /* (readable) oldest unacknowledged */
 	uint32_t snd_nxt; /* (readable) next to send; retransmission never moves it back */
 
 	/* Receiving in order and acknowledging: tcp_input.c, tcp_ooo.c, tcp_ack.c, tcp_time.c */
-	uint32_t rcv_nxt;	/* (readable) accepted: next in-order */
-	uint32_t rcv_placed;	/* (readable) placed: what an ACK may say */
-	uint32_t rcv_acked;	/* last ACK sent, Last.ACK.sent of RFC 7323 */
-	uint32_t rcv_edge;	/* (readable) right edge promised */
-	uint32_t rcv_room;	/* right edge of the server's ring */
-	uint32_t rcv_max;	/* largest window the ring ever had */
-	struct tcp_range dsack; /* duplicate to report, RFC 2883; empty: none */
-	uint32_t ts_recent;	/* TS.Recent */
-	uint32_t ts_age_ms;	/* when ts_recent was updated */
-	uint32_t ts_off;	/* TSval = ts_off + milliseconds */
-	uint32_t heard_ms;	/* when the client was heard last */
-	uint32_t snd_avail;	/* (readable) end of the bytes produced */
-	uint32_t snd_wnd;	/* (readable) the client's window, bytes */
-	uint32_t snd_wl1;	/* SND.WL1 */
-	uint32_t snd_wl2;	/* SND.WL2 */
+	uint32_t rcv_nxt;    /* (readable) accepted: next in-order */
+	uint32_t rcv_placed; /* (readable) placed: what an ACK may say */
+	uint32_t rcv_acked;  /* last ACK sent, Last.ACK.sent of RFC 7323 */
+	uint32_t rcv_edge;   /* (readable) right edge promised */
+	uint32_t rcv_room;   /* right edge of the server's ring */
+	uint32_t rcv_max;    /* largest window the ring ever had */
+	uint32_t ts_recent;  /* TS.Recent */
+	uint32_t ts_off;     /* TSval = ts_off + milliseconds */
+	uint32_t heard_ms;   /* when the client was heard last, for PAWS as well */
+	uint32_t snd_avail;  /* (readable) end of the bytes produced */
+	uint32_t snd_wnd;    /* (readable) the client's window, bytes */
+	uint32_t snd_wl1;    /* SND.WL1 */
 	uint32_t box; /* black box in cfg->boxes, which may have been lost; 0: none (tcp_trace.c) */
 
 	/* Both: windows, congestion, timers: tcp_window.c, tcp_cc.c, tcp_rtt.c, tcp_timer.c */
@@ -232,39 +235,23 @@ struct tcp_conn {
 	uint32_t cwnd;	    /* (readable) congestion window */
 	uint32_t srtt_us;   /* (readable) smoothed RTT, 0: not measured */
 	uint32_t rto_us;    /* what RTO and probe timeout count from, low 32 bits */
-	uint32_t sacked;    /* (readable) bytes SACKed */
-	uint32_t lost;	    /* (readable) bytes deemed lost, not retransmitted since */
 	uint32_t rttvar_us; /* (readable) its variation */
 	uint32_t ssthresh;  /* (readable) slow start threshold, UINT32_MAX: none */
-	uint32_t snd_sml;   /* end of the last short segment sent */
-	uint16_t mss_max;   /* what both ends would take */
-	uint8_t pm_rtos;    /* timeouts in a row at this size */
-	uint8_t keep_sent;  /* keepalives since the client was heard, no answer yet */
-	uint8_t frto;	    /* enum tcp_frto_step */
-	uint8_t n_rx;	    /* used entries of rx[] */
-	uint8_t dup_acks;   /* consecutive duplicate ACKs, saturating */
 
 	/* Sending: tcp_payload.c, tcp_rec.c (the pool is in cfg), tcp_rack.c, tcp_hystart.c */
 	uint8_t hs_css;		    /* rounds of conservative slow start, 0: not in it */
 	struct tcp_txrec *rec;	    /* the first, NULL: nothing is in flight */
 	struct tcp_txrec *rec_tail; /* the last */
 	uint16_t n_rec;		    /* (readable) records held */
-	uint16_t n_sacked;	    /* SACKed runs */
-	uint32_t rack_us;     /* RACK.xmit_ts: when the latest delivered run left, low 32 bits */
-	uint32_t rack_end;    /* RACK.end_seq: its end */
-	uint32_t rack_rtt_us; /* RACK.rtt: its RTT */
-	uint32_t rack_fack;   /* RACK.fack: highest sequence number delivered */
-	uint32_t min_rtt_us;  /* (readable) RACK.min_RTT, 0: not measured */
-	uint32_t min_rtt_ms;  /* when it was measured */
-	uint32_t rtt_seq;     /* what was sent from here on is timed next */
-	uint32_t rx_start;    /* retransmission wanted: [rx_start, rx_end) */
-	uint32_t rx_end;      /* equal to rx_start: none */
-	uint32_t used_max;    /* largest flight of this round trip (tcp_cc.c) */
-	uint32_t hs_end;      /* HyStart++: end of the round */
-	uint16_t hs_last_ms;  /* smallest RTT of the round before, UINT16_MAX: none */
-	uint16_t hs_cur_ms;   /* smallest RTT of this round, UINT16_MAX: none */
-	uint16_t hs_base_ms;  /* RTT that began conservative slow start */
-	uint8_t hs_count;     /* samples of this round, saturating */
+	uint32_t min_rtt_us;	    /* (readable) RACK.min_RTT, 0: not measured */
+	uint32_t min_rtt_ms;	    /* when it was measured */
+	uint32_t rtt_seq;	    /* what was sent from here on is timed next */
+	uint32_t used_max;	    /* largest flight of this round trip (tcp_cc.c) */
+	uint32_t hs_end;	    /* HyStart++: end of the round */
+	uint16_t hs_last_ms;	    /* smallest RTT of the round before, UINT16_MAX: none */
+	uint16_t hs_cur_ms;	    /* smallest RTT of this round, UINT16_MAX: none */
+	uint16_t hs_base_ms;	    /* RTT that began conservative slow start */
+	uint8_t hs_count;	    /* samples of this round, saturating */
 	struct tcp_range ready[TCP_READY_MAX]; /* ready and unsent, ascending */
 
 	struct tcp_stats stats; /* (readable) the end of what is hot; its own first members are */
@@ -275,8 +262,10 @@ struct tcp_conn {
 	uint32_t max_wnd; /* largest snd_wnd seen */
 
 	/* Asked for by the program: tcp_nagle.c, tcp_keepalive.c, tcp_urgent.c */
-	uint32_t snd_up; /* SND.UP: one past our urgent data */
-	uint32_t rcv_up; /* RCV.UP: one past the client's */
+	uint32_t snd_up;   /* SND.UP: one past our urgent data */
+	uint32_t rcv_up;   /* RCV.UP: one past the client's */
+	uint32_t snd_sml;  /* with nagle: end of the last short segment sent */
+	uint8_t keep_sent; /* keepalives since the client was heard, no answer yet */
 
 	/* Opening, until ESTABLISHED: tcp_open.c. rcv_max is the ring's size meanwhile. */
 	struct tcp_listener *listener; /* whose backlog counts us; NULL: not half-open */
@@ -284,10 +273,21 @@ struct tcp_conn {
 	uint32_t syn_rst;	       /* sequence number of the RST that is due */
 	uint16_t syn_mss;	       /* MSS we announce */
 
-	/* Payload wanted and ready: tcp_payload.c */
+	/* With rx_wanted, payload of a retransmission: tcp_payload.c */
+	uint32_t rx_start;		 /* wanted: [rx_start, rx_end) */
+	uint32_t rx_end;		 /* otherwise equal */
 	struct tcp_range rx[TCP_RX_MAX]; /* ready parts of it, ascending */
+	uint8_t n_rx;			 /* used entries of rx[] */
 
 	/* Recovery: tcp_recovery.c, tcp_rack.c, tcp_prr.c, tcp_undo.c, tcp_frto.c, tcp_tlp.c */
+	uint8_t dup_acks;	/* consecutive duplicate ACKs, saturating */
+	uint16_t n_sacked;	/* SACKed runs */
+	uint32_t sacked;	/* (readable) bytes SACKed */
+	uint32_t lost;		/* (readable) bytes deemed lost, not retransmitted since */
+	uint32_t rack_us;	/* RACK.xmit_ts: when the latest delivered run left, low 32 bits */
+	uint32_t rack_end;	/* RACK.end_seq: its end */
+	uint32_t rack_rtt_us;	/* RACK.rtt: its RTT */
+	uint32_t rack_fack;	/* RACK.fack: highest sequence number delivered */
 	uint32_t recover;	/* recovery ends when snd_una reaches it */
 	uint32_t reo_us;	/* when the reordering window ends, low 32 bits */
 	uint32_t dsack_round;	/* RACK.dsack_round: snd_nxt when reo_mult grew */
@@ -313,8 +313,10 @@ struct tcp_conn {
 	uint32_t k_ms;	      /* K: time from epoch to w_max */
 
 	/* Receiver: tcp_input.c, tcp_ooo.c, tcp_ack.c */
-	uint32_t fin_seq;			   /* sequence number of the client's FIN */
-	struct tcp_range ooo[TCP_MAX_SACK];	   /* accepted beyond rcv_nxt, recent first */
+	uint32_t fin_seq;		    /* sequence number of the client's FIN */
+	struct tcp_range dsack;		    /* duplicate to report, RFC 2883 */
+	uint8_t dup_due;		    /* duplicate ACKs owed to a client without SACK */
+	struct tcp_range ooo[TCP_MAX_SACK]; /* accepted beyond rcv_nxt, recent first */
 	struct tcp_range ooo_placed[TCP_MAX_SACK]; /* those of them that are placed */
 	uint8_t n_challenge;			   /* challenge ACKs sent in this interval */
 	uint32_t challenge_ms;			   /* start of the interval */
@@ -327,6 +329,7 @@ struct tcp_conn {
 	uint32_t pm_fail;      /* smallest size known to fail, above mss_max: none */
 	uint32_t ptb_seq;      /* what the pending error quotes */
 	uint16_t ptb_mss;      /* what the pending error asks for */
+	uint16_t mss_max;      /* what both ends would take */
 	uint16_t pm_next;      /* size to probe, 0: no search */
 	uint8_t pm_tries;      /* probes of that size that were lost */
 	uint8_t soft_error;    /* (readable) enum tcp_icmp_kind of the last soft error */

@@ -35,6 +35,8 @@ void tcp_dupack_deflate(struct tcp_conn *c, uint32_t acked)
 {
 	uint32_t segs = (acked + tcp_eff_mss(c) - 1) / tcp_eff_mss(c);
 
+	if (!c->marked)
+		return;
 	if (c->sack_ok || c->recovery == TCP_R_OPEN || segs > c->dup_acks)
 		c->dup_acks = 0;
 	else

@@ -76,6 +76,8 @@ void tcp_keep_output(struct tcp_conn *c, uint64_t now)
 void tcp_keep_heard(struct tcp_conn *c, uint64_t now)
 {
 	c->heard_ms = tcp_ms(now);
+	if (!c->keepalive)
+		return;
 	c->keep_sent = 0;
 	c->keep_due = false;
 }

@@ -31,6 +31,8 @@ bool tcp_nagle_corked(const struct tcp_conn *c)
 
 void tcp_nagle_sent(struct tcp_conn *c, uint32_t seq, uint32_t len)
 {
+	if (!c->nagle)
+		return;
 	if (len % tcp_eff_mss(c))
 		c->snd_sml = seq + len;
 	else if (!tcp_lt(c->snd_una, c->snd_sml))
@@ -40,6 +42,7 @@ void tcp_nagle_sent(struct tcp_conn *c, uint32_t seq, uint32_t len)
 void tcp_set_nodelay(struct tcp_conn *c, bool on)
 {
 	c->nagle = !on;
+	c->snd_sml = c->snd_una; /* what left before counts as whole */
 }
 
 void tcp_set_cork(struct tcp_conn *c, bool on)

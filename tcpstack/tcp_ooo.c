@@ -35,8 +35,10 @@ static void note_dsack(struct tcp_conn *c, uint32_t start, uint32_t end)
 		return;
 	for (unsigned int i = 0; i < c->n_ooo_placed; i++)
 		placed |= covers(&c->ooo_placed[i], start, end);
-	if (placed)
-		c->dsack = (struct tcp_range){start, end};
+	if (!placed)
+		return;
+	c->dsack = (struct tcp_range){start, end};
+	c->dsack_due = true;
 }
 
 /* The same of the first part of [start, end) that is in an interval (RFC 2883 section 4.2). */

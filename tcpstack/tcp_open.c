@@ -24,7 +24,6 @@ void tcp_open_begin(struct tcp_conn *c, const struct tcp_offer *o, const struct 
 {
 	c->snd_una = iss;
 	c->snd_nxt = c->snd_avail = c->want_nxt = iss + 1;
-	c->rx_start = c->rx_end = iss;
 	c->alive_ms = tcp_ms(now);
 	c->rcv_max = o->room;
 	c->rcv_wscale = tcp_offer_wscale(o);
@@ -60,7 +59,7 @@ void tcp_open_learn(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 	c->ts_ok = c->ts_ok && seg->has_ts;
 	c->ts_recent_valid = c->ts_ok;
 	c->ts_recent = seg->tsval;
-	c->ts_age_ms = tcp_ms(now);
+	c->heard_ms = tcp_ms(now);
 	c->sack_ok = c->sack_ok && seg->sack_ok;
 	c->wscale_ok = c->wscale_ok && seg->has_wscale;
 	c->snd_wscale = c->wscale_ok ? seg->wscale : 0;

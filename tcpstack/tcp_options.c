@@ -37,7 +37,7 @@ static unsigned int sack_blocks(const struct tcp_conn *c, unsigned int max, stru
 {
 	unsigned int n = 0, around = c->n_ooo_placed;
 
-	if (c->dsack.start != c->dsack.end) {
+	if (c->dsack_due) {
 		b[n++] = c->dsack;
 		for (unsigned int i = 0; i < c->n_ooo_placed && around == c->n_ooo_placed; i++) {
 			if (tcp_leq(c->ooo_placed[i].start, c->dsack.start) &&

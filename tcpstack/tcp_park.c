@@ -15,7 +15,6 @@
 
 /* Over at rest: they describe what is in flight, on its way in, or a past opening. */
 #define FOREACH_OVER(_)                                                                         \
-	_(snd_wl2)                  /* an acknowledged position: any acceptable ACK is newer */ \
 	_(snd_sml) _(rtt_seq) _(used_max) /* acknowledged */                                    \
 	_(snd_up)                   /* acknowledged, or there is none */                        \
 	_(t_late)                   /* checked to be over */                                    \
@@ -23,7 +22,7 @@
 	_(ready) _(rx)              /* n_ready and n_rx are 0 */                                \
 	_(rx_start) _(rx_end)       /* nothing is wanted again */                               \
 	_(ooo) _(ooo_placed)        /* n_ooo is 0 */                                            \
-	_(dsack)                    /* checked to be empty */                                   \
+	_(dsack)                    /* dsack_due is not set */                                  \
 	_(fin_seq)                  /* of use before the FIN is in order */                     \
 	_(recover) _(tlp_end) _(dup_acks)                        /* recovery is over */         \
 	_(prr_delivered) _(prr_out) _(prr_flight)                                               \
@@ -32,13 +31,14 @@
 	_(undo_cwnd) _(undo_ssthresh) _(undo_tsval)                                             \
 	_(w_est) _(w_est_acked) _(epoch_ms) _(k_ms)              /* an epoch begins anew */     \
 	_(hs_end) _(hs_last_ms) _(hs_cur_ms) _(hs_base_ms) _(hs_count) _(hs_css)                \
-	_(pm_end) _(pm_seq) _(pm_probe_end) _(pm_rtos)           /* no probe is out */          \
+	_(pm_end) _(pm_seq) _(pm_probe_end)                      /* no probe is out */          \
 	_(ptb_seq) _(ptb_mss)                                    /* no error is pending */      \
 	_(syn_us) _(syn_rst) _(syn_mss)                          /* it is open */
 
 #define FOREACH_OVER_FLAG(_)                                                 \
 	_(tlp_out) _(tlp_retx) _(cwnd_limited) _(retx_wait)                  \
-	_(rack_valid) _(reo_wait) _(dsack_round_valid)                       \
+	_(rack_valid) _(fack_valid) _(reo_wait) _(dsack_round_valid)         \
+	_(marked) _(pm_rtos)                                                 \
 	_(undo_ok) _(undo_retx) _(undo_judged) _(hs_end_valid) _(epoch_valid)                            \
 	_(pm_bad) _(ecn_ask) _(syn_sent)
 
@@ -50,7 +50,7 @@ static bool at_rest(const struct tcp_conn *c, uint64_t now)
 	return !tcp_opening(c) && c->snd_una == c->snd_nxt && tcp_data_nxt(c) == c->snd_avail &&
 	       c->fin_wanted == c->fin_sent && c->rcv_placed == c->rcv_nxt &&
 	       c->rcv_acked == c->rcv_nxt && c->fin_known == c->fin_rcvd && !c->n_ooo &&
-	       c->dsack.start == c->dsack.end && c->t_late <= now;
+	       c->t_late <= now;
 }
 
 /* Tells the trial from the real thing: what is over does not count. */
@@ -98,12 +98,11 @@ void tcp_unpark(struct tcp_conn *c, const struct tcp_parked *p, const struct tcp
 	c->limit = p->limit;
 	c->stats = p->stats;
 	c->t_ack = TCP_NEVER;
-	c->snd_una = c->want_nxt = c->snd_wl2 = c->snd_sml = c->snd_nxt;
-	c->rx_start = c->rx_end = c->rtt_seq = c->rack_fack = c->snd_nxt;
+	c->snd_una = c->want_nxt = c->snd_sml = c->rtt_seq = c->snd_nxt;
 	c->recover = c->snd_nxt - 1;
 	c->ecn_seq = c->snd_nxt;
 	c->rcv_placed = c->rcv_acked = c->rcv_nxt;
-	c->dsack.start = c->dsack.end = c->rcv_nxt;
+	c->pm_low = c->mss < c->mss_max;
 	c->fin_seq = c->rcv_nxt - 1;
 }
 

@@ -45,7 +45,6 @@
 	_(uint32_t, challenge_ms)                                         \
 	_(uint32_t, ts_off)	/* timestamps */                          \
 	_(uint32_t, ts_recent)                                            \
-	_(uint32_t, ts_age_ms)                                            \
 	_(uint32_t, rcv_up)	/* urgent data */                         \
 	_(uint32_t, pm_ms)	/* path MTU */                            \
 	_(uint32_t, pm_fail)                                              \

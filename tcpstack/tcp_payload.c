@@ -25,14 +25,21 @@ uint32_t tcp_payload_ready(const struct tcp_conn *c)
 	return c->ready[0].end - c->snd_nxt;
 }
 
+/* Nothing is wanted for a retransmission any more. */
+static void retx_clear(struct tcp_conn *c)
+{
+	c->rx_start = c->rx_end;
+	c->n_rx = 0;
+	c->rx_wanted = false;
+}
+
 void tcp_payload_fail(struct tcp_conn *c)
 {
 	if (c->failed)
 		return;
 	c->failed = true;
 	c->n_ready = 0;
-	c->rx_start = c->rx_end = c->snd_una;
-	c->n_rx = 0;
+	retx_clear(c);
 	if (c->timer != TCP_T_TIME_WAIT)
 		tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
 	tcp_tell(c, TCP_E_PAYLOAD);
@@ -130,13 +137,6 @@ static void retx_add(struct tcp_conn *c, uint32_t start, uint32_t end)
 	}
 }
 
-/* Nothing is wanted for a retransmission any more. */
-static void retx_clear(struct tcp_conn *c, uint32_t at)
-{
-	c->rx_start = c->rx_end = at;
-	c->n_rx = 0;
-}
-
 uint32_t tcp_payload_retx(struct tcp_conn *c, uint32_t seq, uint32_t len)
 {
 	uint32_t need = tcp_min(len, tcp_eff_mss(c)), ready;
@@ -144,14 +144,17 @@ uint32_t tcp_payload_retx(struct tcp_conn *c, uint32_t seq, uint32_t len)
 
 	if (c->failed || !len)
 		return 0;
-	if (!tcp_leq(c->rx_start, seq) || !tcp_lt(seq, c->rx_end) || c->rx_end - seq < need) {
-		retx_clear(c, seq);
+	if (!c->rx_wanted || !tcp_leq(c->rx_start, seq) || !tcp_lt(seq, c->rx_end) ||
+	    c->rx_end - seq < need) {
+		c->rx_start = seq;
 		c->rx_end = seq + tcp_min(len, c->cfg->max_want);
+		c->n_rx = 0;
+		c->rx_wanted = true;
 		err = ask(c, seq, c->rx_end - seq, true);
 		if (!err)
 			retx_add(c, seq, c->rx_end);
 		else if (err != EINPROGRESS)
-			retx_clear(c, seq);
+			retx_clear(c);
 		if (err && err != EINPROGRESS && err != ENOBUFS)
 			tcp_payload_fail(c);
 	}
@@ -162,16 +165,18 @@ uint32_t tcp_payload_retx(struct tcp_conn *c, uint32_t seq, uint32_t len)
 
 void tcp_payload_used(struct tcp_conn *c, uint32_t seq, uint32_t len)
 {
-	if (!tcp_leq(c->rx_start, seq + len) || !tcp_leq(seq + len, c->rx_end))
+	if (!c->rx_wanted || !tcp_leq(c->rx_start, seq + len) || !tcp_leq(seq + len, c->rx_end))
 		return;
 	c->rx_start = seq + len;
 	tcp_range_trim(c->rx, &c->n_rx, c->rx_start);
+	if (c->rx_start == c->rx_end)
+		retx_clear(c);
 }
 
 void tcp_payload_lost(struct tcp_conn *c, bool retx)
 {
 	if (retx) {
-		retx_clear(c, c->snd_una);
+		retx_clear(c);
 	} else {
 		c->n_ready = 0;
 		c->want_nxt = c->snd_nxt;
@@ -183,10 +188,10 @@ void tcp_payload_trim(struct tcp_conn *c)
 	tcp_range_trim(c->ready, &c->n_ready, c->snd_nxt);
 	if (tcp_lt(c->want_nxt, c->snd_nxt))
 		c->want_nxt = c->snd_nxt;
-	if (!tcp_lt(c->rx_start, c->snd_una))
+	if (!c->rx_wanted || !tcp_lt(c->rx_start, c->snd_una))
 		return;
 	if (tcp_leq(c->rx_end, c->snd_una))
-		retx_clear(c, c->snd_una);
+		retx_clear(c);
 	else
 		tcp_payload_used(c, c->snd_una, 0);
 }
@@ -213,7 +218,7 @@ void tcp_ready(struct tcp_conn *c, uint32_t seq, uint32_t len, uint64_t now)
 		ready_add(c, start, end);
 	start = seq;
 	end = seq + len;
-	if (clip(&start, &end, c->rx_start, c->rx_end))
+	if (c->rx_wanted && clip(&start, &end, c->rx_start, c->rx_end))
 		retx_add(c, start, end);
 }
 
@@ -231,6 +236,6 @@ void tcp_failed(struct tcp_conn *c, uint32_t seq, uint32_t len, uint64_t now)
 	}
 	start = seq;
 	end = seq + len;
-	if (clip(&start, &end, c->rx_start, c->rx_end))
+	if (c->rx_wanted && clip(&start, &end, c->rx_start, c->rx_end))
 		tcp_payload_fail(c);
 }

@@ -119,7 +119,7 @@ void tcp_plpmtu_output(struct tcp_conn *c, uint64_t now)
 	uint32_t size, seq = c->snd_nxt;
 	int err;
 
-	if (c->pm_out || mss == c->mss_max)
+	if (c->pm_out || !c->pm_low)
 		return;
 	if (!c->pm_next && tcp_ms(now) - c->pm_ms >= RAISE_MS)
 		tcp_plpmtu_search(c);

@@ -54,6 +54,7 @@ void tcp_pmtu_init(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t n
 	c->is_v6 = st->is_v6;
 	c->mss = st->mss;
 	c->mss_max = (uint16_t)tcp_max(st->mss, st->mss_max);
+	c->pm_low = c->mss < c->mss_max;
 	c->pm_fail = c->mss_max + 1u;
 	c->pm_ms = tcp_ms(now);
 }
@@ -61,6 +62,7 @@ void tcp_pmtu_init(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t n
 void tcp_pmtu_set(struct tcp_conn *c, uint32_t mss)
 {
 	c->mss = (uint16_t)mss;
+	c->pm_low = mss < c->mss_max;
 	c->pm_sent = c->pm_proven = false;
 	c->pm_rtos = 0;
 	c->ptb_pending = false;
@@ -118,7 +120,8 @@ void tcp_pmtu_rto(struct tcp_conn *c, uint64_t now)
 	}
 	size = c->mss > base_mss(c) ? base_mss(c) : floor_mss(c);
 	/* What fits into one smaller segment is not lost for its size. */
-	if (++c->pm_rtos < tries(c) || tcp_flight(c) <= size - (c->mss - tcp_eff_mss(c)) ||
+	c->pm_rtos += c->pm_rtos < TRIES_SMALL;
+	if (c->pm_rtos < tries(c) || tcp_flight(c) <= size - (c->mss - tcp_eff_mss(c)) ||
 	    c->mss <= floor_mss(c))
 		return;
 	tcp_pmtu_set(c, size);

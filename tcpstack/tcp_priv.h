@@ -62,6 +62,18 @@ static inline uint32_t tcp_flight(const struct tcp_conn *c)
 	return c->snd_nxt - c->snd_una;
 }
 
+/* (readable) Bytes deemed lost and not retransmitted since; most often none without a look. */
+static inline uint32_t tcp_lost(const struct tcp_conn *c)
+{
+	return c->marked ? c->lost : 0;
+}
+
+/* SACKed runs. */
+static inline uint16_t tcp_n_sacked(const struct tcp_conn *c)
+{
+	return c->marked ? c->n_sacked : 0;
+}
+
 /* End of the payload in flight; our FIN, if sent, is at this position. */
 static inline uint32_t tcp_data_nxt(const struct tcp_conn *c)
 {

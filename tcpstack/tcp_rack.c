@@ -45,12 +45,32 @@ static bool ambiguous(const struct tcp_conn *c, const struct tcp_txrec *r, uint3
 	return rtt < c->min_rtt_us;
 }
 
+/*
+ * True when the delivery of r tells nothing that the next SACK would not: all is in order, and r
+ * left before whatever can be SACKed behind it. So a connection without loss does not come here.
+ */
+static bool in_order(const struct tcp_conn *c, const struct tcp_txrec *r, uint32_t end,
+		     const struct tcp_ack *a)
+{
+	if (c->marked || c->recovery != TCP_R_OPEN || (r->flags & TCP_REC_RETX) ||
+	    tcp_lt(a->seg->ack, end))
+		return false;
+	return !c->rack_valid || sent_after(r->xmit_us, end, c->rack_us, c->rack_end);
+}
+
 void tcp_rack_delivered(struct tcp_conn *c, const struct tcp_txrec *r, uint32_t end,
 			struct tcp_ack *a)
 {
 	uint32_t rtt = (uint32_t)a->now - r->xmit_us;
 
+	if (in_order(c, r, end, a)) {
+		c->rack_valid = c->fack_valid = false;
+		return;
+	}
 	/* Step 3. */
+	if (!c->fack_valid)
+		c->rack_fack = c->snd_una;
+	c->fack_valid = true;
 	if (tcp_lt(c->rack_fack, end))
 		c->rack_fack = end;
 	else if (tcp_lt(end, c->rack_fack) && !(r->flags & TCP_REC_RETX))
@@ -103,7 +123,7 @@ void tcp_rack_detect(struct tcp_conn *c, uint64_t now)
 	struct tcp_txrec *r;
 
 	c->reo_wait = false;
-	if (!c->rack_valid || (c->recovery == TCP_R_OPEN && !c->n_sacked))
+	if (!c->rack_valid || (c->recovery == TCP_R_OPEN && !tcp_n_sacked(c)))
 		return; /* nothing was delivered out of order */
 	wnd = reo_window(c);
 	TCP_FOREACH_REC(r, c)

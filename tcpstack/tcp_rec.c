@@ -203,7 +203,10 @@ void tcp_rec_set(struct tcp_conn *c, struct tcp_txrec *r, uint32_t fate)
 	uint32_t len = r->end - r->start;
 
 	uncount(c, r, len);
-	c->n_sacked -= (r->flags & TCP_REC_SACKED) != 0;
+	if (r->flags & TCP_REC_SACKED)
+		c->n_sacked--;
+	if (fate)
+		c->marked = true;
 	r->flags = (r->flags & ~(uint32_t)(TCP_REC_SACKED | TCP_REC_LOST)) | fate;
 	if (fate & TCP_REC_SACKED) {
 		c->sacked += len;
@@ -284,7 +287,8 @@ void tcp_rec_trim(struct tcp_conn *c, uint32_t una)
 			return;
 		}
 		uncount(c, r, r->end - r->start);
-		c->n_sacked -= (r->flags & TCP_REC_SACKED) != 0;
+		if (r->flags & TCP_REC_SACKED)
+			c->n_sacked--;
 		c->rec = SLIST_NEXT(r, next);
 		if (!c->rec)
 			c->rec_tail = NULL;
@@ -303,7 +307,7 @@ const struct tcp_txrec *tcp_rec_lost(const struct tcp_conn *c)
 {
 	const struct tcp_txrec *r;
 
-	if (!c->lost)
+	if (!tcp_lost(c))
 		return NULL;
 	TCP_FOREACH_REC(r, c)
 	{

@@ -113,7 +113,7 @@ static void detect(struct tcp_conn *c, const struct tcp_ack *a)
 
 void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack *a)
 {
-	uint32_t acked = a->acked, lost = c->lost;
+	uint32_t acked = a->acked, lost = tcp_lost(c);
 
 	if (c->ecn_ok && (a->seg->flags & TCP_ECE))
 		acked = 0; /* nor when the client says that there is congestion */
@@ -124,7 +124,7 @@ void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_ack *a)
 	detect(c, a);
 	switch (c->recovery) {
 	case TCP_R_OPEN:
-		if (c->lost) {
+		if (tcp_lost(c)) {
 			tcp_recovery_enter(c, a->delivered, a->now);
 			tcp_prr_ack(c, a->delivered, false);
 		} else if (acked && tcp_cc_may_grow(c)) {

@@ -110,6 +110,8 @@ uint32_t tcp_sack_bytes(const struct tcp_conn *c)
 {
 	uint32_t dup;
 
+	if (!c->marked)
+		return 0;
 	if (c->sack_ok)
 		return c->sacked;
 	dup = c->dup_acks * (uint32_t)tcp_eff_mss(c);
@@ -118,7 +120,7 @@ uint32_t tcp_sack_bytes(const struct tcp_conn *c)
 
 uint32_t tcp_sack_pipe(const struct tcp_conn *c)
 {
-	uint32_t pipe = tcp_flight(c), gone = tcp_sack_bytes(c) + c->lost;
+	uint32_t pipe = tcp_flight(c), gone = tcp_sack_bytes(c) + tcp_lost(c);
 
 	return pipe > gone ? pipe - gone : 0;
 }

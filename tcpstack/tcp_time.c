@@ -20,7 +20,7 @@ bool tcp_paws_old(const struct tcp_conn *c, const struct tcp_seg *seg, uint64_t 
 		return false;
 	if (!tcp_lt(seg->tsval, c->ts_recent))
 		return false;
-	return tcp_ms(now) - c->ts_age_ms <= PAWS_IDLE_MS;
+	return tcp_ms(now) - c->heard_ms <= PAWS_IDLE_MS;
 }
 
 void tcp_ts_update(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
@@ -30,5 +30,4 @@ void tcp_ts_update(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 	/* What passed tcp_paws_old() although older is the case of section 5.5. */
 	c->ts_recent = seg->tsval;
 	c->ts_recent_valid = true;
-	c->ts_age_ms = tcp_ms(now);
 }

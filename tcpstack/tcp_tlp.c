@@ -18,7 +18,8 @@ uint32_t tcp_tlp_pto(const struct tcp_conn *c)
 {
 	uint64_t pto = 2ull * c->srtt_us;
 
-	if (!c->sack_ok || !c->srtt_us || c->recovery != TCP_R_OPEN || c->n_sacked || c->tlp_out)
+	if (!c->sack_ok || !c->srtt_us || c->recovery != TCP_R_OPEN || tcp_n_sacked(c) ||
+	    c->tlp_out)
 		return 0;
 	if (tcp_lt(c->snd_una + c->snd_wnd, tcp_data_nxt(c)))
 		return 0; /* the client shrank its window */

@@ -65,12 +65,11 @@ void tcp_window_in(struct tcp_conn *c, const struct tcp_seg *seg)
 	/*
 	 * An ACK that advances is newer than any before, also on a retransmission
 	 * with an old sequence number: not to take its window would move the edge.
+	 * SND.WL2 is never beyond snd_una, so that no acceptable ACK is before it.
 	 */
-	if (!tcp_lt(c->snd_una, seg->ack) && !tcp_lt(c->snd_wl1, seg->seq) &&
-	    !(c->snd_wl1 == seg->seq && tcp_leq(c->snd_wl2, seg->ack)))
+	if (!tcp_lt(c->snd_una, seg->ack) && tcp_lt(seg->seq, c->snd_wl1))
 		return;
 	c->snd_wl1 = seg->seq;
-	c->snd_wl2 = seg->ack;
 	if (c->snd_wnd == wnd)
 		return;
 	c->snd_wnd = wnd;

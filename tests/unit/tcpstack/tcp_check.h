@@ -93,9 +93,11 @@ static inline const char *tcp_check(const struct tcp_conn *c)
 	RULE(c->fin_sent || tcp_leq(c->want_nxt, c->snd_avail));
 	RULE(c->fin_sent || tcp_check_set(c->ready, c->n_ready, c->snd_nxt, c->want_nxt));
 	RULE(c->n_ready <= TCP_READY_MAX && c->n_rx <= TCP_RX_MAX);
-	RULE(tcp_leq(c->rx_start, c->rx_end));
+	RULE(tcp_leq(c->rx_start, c->rx_end) && c->rx_wanted == (c->rx_start != c->rx_end));
 	RULE(tcp_check_set(c->rx, c->n_rx, c->rx_start, c->rx_end));
 	RULE(tcp_check_records(c));
+	RULE(c->marked || (!c->sacked && !c->lost && !c->n_sacked && !c->dup_acks));
+	RULE(c->pm_low == (c->mss < c->mss_max));
 	RULE(c->frto == TCP_FRTO_OFF || c->recovery == TCP_R_LOSS);
 	RULE(c->recovery < TCP_R_COUNT);
 	RULE(c->recovery == TCP_R_OPEN || tcp_lt(c->snd_una, c->recover));

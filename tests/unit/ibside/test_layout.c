@@ -37,8 +37,8 @@ static const struct field req[] = {
 	F(ib_req, local),     F(ib_req, rport),	     F(ib_req, lport),	    F(ib_req, mss),
 	F(ib_req, snd_una),   F(ib_req, snd_nxt),    F(ib_req, snd_wnd),    F(ib_req, snd_wl1),
 	F(ib_req, max_wnd),   F(ib_req, rcv_nxt),    F(ib_req, rcv_edge),   F(ib_req, ts_val),
-	F(ib_req, ts_recent), F(ib_req, srtt_us),    F(ib_req, rttvar_us),  F(ib_req, tx_prod),
-	F(ib_req, rx_prod),   F(ib_req, rx_cons),
+	F(ib_req, ts_recent), F(ib_req, srtt_us),    F(ib_req, rttvar_us),  F(ib_req, ip),
+	F(ib_req, tx_prod),   F(ib_req, rx_prod),    F(ib_req, rx_cons),
 };
 static const struct field grant[] = {F(ib_grant, token), F(ib_grant, req_id), F(ib_grant, epoch)};
 static const struct field ctl[] = {

@@ -12,7 +12,9 @@
  *
  * One turn of a worker (gw_worker.c):
  *
- *	ports --rx burst--> gw_lan_rx() --accelerated flow?--> gw_accel_rx()  --> TCP core, WRITE
+ *	frames that other workers handed over (gw_hand.c)
+ *	ports --rx burst--> gw_lan_rx() --another worker's?--> gw_hand_away()
+ *				 |------accelerated flow?--> gw_accel_rx()  --> TCP core, WRITE
  *				 `----native map---------> gw_native_to_fabric()
  *	CQ ----ib_cq_poll--> native frame -> gw_native_from_fabric() -> port
  *				   bounced frame -> gw_accel_bounced()
@@ -196,9 +198,13 @@ struct gw_port {
 	uint16_t index; /* in gw.port[] */
 	struct rte_ether_addr mac;
 	const struct gw_port_cfg *_Atomic cfg; /* of the configuration in force */
-	bool hw_csum;			       /* the device finishes TCP and IPv4 checksums */
-	bool multi_seg;			       /* the device takes chains of mbufs */
-	bool opened; /* probed: to be polled and closed; not on another port's device */
+	int16_t queue[GW_MAX_WORKERS];	 /* receive and transmit queue of a worker, -1: none */
+	uint16_t sender[GW_MAX_WORKERS]; /* worker that sends for it: itself, or one with a queue */
+	uint16_t n_queue;		 /* queues */
+	bool hw_spread; /* the device gives frames to workers as gw_spread.c does */
+	bool hw_csum;	/* the device finishes TCP and IPv4 checksums */
+	bool multi_seg; /* the device takes chains of mbufs */
+	bool opened;	/* probed: to be polled and closed; not on another port's device */
 };
 
 /** One attached host as one worker uses it. Owned by the worker while attached. */
@@ -324,8 +330,19 @@ struct gw_worker {
 	_Atomic bool running; /* the lcore is in its loop: gw_call() goes by the ring */
 	struct rte_mbuf *tx[GW_MAX_PORTS][GW_BURST * 4]; /* frames queued for this burst */
 	uint16_t n_tx[GW_MAX_PORTS];
-	_Atomic bool stop; /* the lcore shall leave its loop */
-	bool accel_open;   /* gw_accel_open() succeeded */
+	struct rte_mbuf *to[GW_MAX_WORKERS][GW_BURST]; /* frames for other workers (gw_hand.c) */
+	uint16_t n_to[GW_MAX_WORKERS];
+	struct rte_ring *from[GW_MAX_WORKERS]; /* frames that other workers gave; NULL: none */
+	uint32_t hand_peak;		       /* the most that ever waited in one of them */
+	_Atomic bool stop;		       /* the lcore shall leave its loop */
+	bool accel_open;		       /* gw_accel_open() succeeded */
+};
+
+/** How busy a worker is. Control thread. */
+struct gw_load {
+	uint64_t at_us;	  /* when it was looked at, monotonic; 0: never */
+	uint64_t busy_us; /* what its counter said then */
+	uint32_t percent; /* of the second before */
 };
 
 /** The daemon. */
@@ -338,6 +355,7 @@ struct gw {
 	uint32_t n_port;
 	struct gw_host host[GW_MAX_HOSTS];
 	struct gw_worker *worker[GW_MAX_WORKERS];
+	struct gw_load load[GW_MAX_WORKERS]; /* of each worker */
 	uint32_t n_worker;
 	uint32_t epoch;			  /* random per start */
 	uint64_t start_us;		  /* monotonic */
@@ -376,7 +394,7 @@ void gw_port_tx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m);
 
 /* --- gateway/gw_mem.c -------------------------------------------------------------------- */
 
-/** lkey of memory inside the worker's pool (any mbuf's data room). */
+/** lkey of memory inside the pool of the worker, or of another one (any mbuf's data room). */
 uint32_t gw_mbuf_lkey(const struct gw_worker *w, const void *addr);
 /** Registers the memory of a mempool with the device; keys in mr[]. 0 or errno. */
 int gw_pool_register(struct ib_dev *d, struct rte_mempool *mp, struct ibv_mr **mr, uint32_t n_mr);
@@ -489,11 +507,6 @@ bool gw_accel_next(struct gw_worker *w, uint32_t *it, struct gw_conn_row *row);
 /** `conn decelerate` and `conn kill` of a flow or token, on the worker. 0 or ENOENT. */
 int gw_accel_handback(struct gw_worker *w, uint32_t token, enum ib_reason r);
 int gw_accel_kill(struct gw_worker *w, uint32_t token);
-/** The service that accelerates connections of a flow's server address and port; NULL: none. */
-const struct gw_service_cfg *gw_take_service(const struct gw_cfg *cfg, const struct net_flow *f);
-/** `conn accelerate`: asks a host to request a native connection of its, on the worker. 0, or
- * ENOTCONN: the host is not attached. What comes of it, its program's next bytes decide. */
-int gw_accel_ask(struct gw_worker *w, uint32_t host, const struct net_flow *f);
 /** Memory in use: bytes of connection structures, chunks in use, waiting frames. */
 struct gw_accel_mem {
 	uint32_t conns, conn_bytes;   /* connections and bytes of state each */

@@ -88,15 +88,6 @@ void gw_accel_send(struct gw_link *l, uint8_t mid, const void *entry)
 	}
 }
 
-void gw_accel_send_flow(struct gw_link *l, uint8_t mid, const struct net_flow *f)
-{
-	struct ib_reoffer m = {.rport = f->rport, .lport = f->lport};
-
-	memcpy(m.remote, f->remote.b, 16);
-	memcpy(m.local, f->local.b, 16);
-	gw_accel_send(l, mid, &m);
-}
-
 void gw_accel_fail(struct gw_link *l)
 {
 	gw_alink_of(l)->failed = true;
@@ -137,7 +128,6 @@ uint32_t gw_accel_run(struct gw_worker *w)
 	if (!a)
 		return 0;
 	gw_timer_run(a, w->now_us);
-	gw_icmp_run(a);
 	if (a->n_stray)
 		gw_stray_run(a);
 	/* What becomes dirty meanwhile waits for the next turn. */
@@ -210,8 +200,6 @@ int gw_accel_open(struct gw_worker *w)
 	if (!rc)
 		rc = gw_live_open(a, RTE_MIN(a->max_conns, w->gw->cfg->live));
 	if (!rc)
-		rc = gw_icmp_open(a);
-	if (!rc)
 		rc = gw_accel_pool_open(a);
 	if (rc)
 		gw_accel_close(w);
@@ -234,7 +222,6 @@ void gw_accel_close(struct gw_worker *w)
 	for (uint32_t i = 0; i < GW_STRAYS; i++)
 		rte_pktmbuf_free(a->stray[i].m);
 	gw_accel_pool_close(a);
-	gw_icmp_close(a);
 	corr_accel_free(a->map);
 	free(a->heap);
 	gw_live_close(a);

@@ -160,7 +160,6 @@ struct gw_accel {
 	uint32_t held;			/* frames held, all connections */
 	struct gw_stray stray[GW_STRAYS];
 	uint32_t n_stray;
-	struct rte_ring *notes;		      /* ICMP errors that other workers received */
 	uint32_t label_key;		      /* of IPv6 flow labels */
 	struct gw_alink *flush[GW_MAX_HOSTS]; /* links with messages to send */
 	uint32_t n_flush;
@@ -177,8 +176,6 @@ void gw_accel_starve(struct gw_conn *c);
 void gw_accel_feed(struct gw_accel *a);
 /** Appends a message to the batch of a link. */
 void gw_accel_send(struct gw_link *l, uint8_t mid, const void *entry);
-/** The same for a message that names a flow: REOFFER, ASK. */
-void gw_accel_send_flow(struct gw_link *l, uint8_t mid, const struct net_flow *f);
 /** A post was refused: the link is given up at the end of this turn. */
 void gw_accel_fail(struct gw_link *l);
 /** Acceleration state of a connection's worker, and of a link. */
@@ -280,14 +277,6 @@ struct rte_mbuf *gw_conn_unhold(struct gw_conn *c);
 void gw_stray_run(struct gw_accel *a);
 /** Drops a frame under a name. */
 void gw_accel_drop(struct gw_worker *w, struct rte_mbuf *m, enum gw_drop why);
-
-/* --- gw_accel_icmp.c ---------------------------------------------------------------------- */
-
-/** Ring for ICMP errors. 0 or ENOMEM. */
-int gw_icmp_open(struct gw_accel *a);
-void gw_icmp_close(struct gw_accel *a);
-/** Errors that other workers received. */
-void gw_icmp_run(struct gw_accel *a);
 
 /* --- gw_conn.c ---------------------------------------------------------------------------- */
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gateway/gw_policy.h"
+#include "gateway/gw_spread.h"
 
 #define FLOWS 128 /* flows fetched in one call */
 
@@ -165,6 +166,7 @@ json_t *gw_cmd_service_pick(struct gw *gw, const json_t *req)
 	const char *server = json_string_value(json_object_get(req, "server"));
 	struct pick_call c = {.ask = {.host = CORR_NONE, .dry = true}};
 	struct corr_flow *f = &c.ask.pkt.key.flow;
+	struct net_flow flow;
 
 	if (!gw_endpoint_parse(client, f->remote, &f->rport) ||
 	    !gw_endpoint_parse(server, f->local, &f->lport))
@@ -174,7 +176,8 @@ json_t *gw_cmd_service_pick(struct gw *gw, const json_t *req)
 		return refusal("no service, rule or shared address concerns this server address");
 	c.ask.pkt.key.proto = CORR_TCP;
 	c.ask.pkt.flags = CORR_TCP_SYN;
-	gw_call(gw->worker[0], on_pick, &c);
+	memcpy(&flow, f, sizeof(flow));
+	gw_call(gw->worker[gw_spread_flow(gw, &flow)], on_pick, &c);
 	return verdict(gw, &c.v);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "gateway/gw_policy.h"
+#include "gateway/gw_spread.h"
 
 struct gw *gw_new(struct gw_cfg *cfg)
 {
@@ -42,6 +43,8 @@ int gw_data_open(struct gw *gw)
 	for (uint32_t i = 0; rc == 0 && i < gw->cfg->workers; i++)
 		rc = gw_worker_open(gw, i);
 	if (rc == 0)
+		rc = gw_hand_open(gw);
+	if (rc == 0)
 		rc = gw_ports_open(gw);
 	if (rc == 0)
 		rc = gw_publish(gw);
@@ -52,9 +55,13 @@ void gw_data_close(struct gw *gw)
 {
 	gw_events_drain(gw);
 	gw_ports_close(gw);
+	gw_hand_close(gw);
 	for (uint32_t i = gw->n_worker; i-- > 0;)
 		if (gw->worker[i])
 			gw_worker_close(gw->worker[i]);
+	for (uint32_t i = gw->n_worker; i-- > 0;)
+		if (gw->worker[i])
+			gw_worker_free(gw->worker[i]);
 	corr_native_free(gw->native);
 	gw->native = NULL;
 	if (gw->dev_open)

@@ -259,6 +259,11 @@ void gw_flows_run(struct gw_worker *w)
 	}
 }
 
+uint32_t gw_flows_count(const struct gw_worker *w)
+{
+	return (uint32_t)rte_hash_count(w->flows->hash);
+}
+
 bool gw_flows_next(struct gw_worker *w, uint32_t *it, struct gw_conn_row *row)
 {
 	while (*it < ENTRIES) {

@@ -7,6 +7,7 @@
 
 #include <ev.h>
 #include <jansson.h>
+#include <rte_ethdev.h>
 #include <rte_hash.h>
 
 #include "gateway/gw.h"
@@ -14,6 +15,8 @@
 
 /** Bytes of one LAN frame of this port, without FCS: Ethernet, one tag, IP MTU. */
 #define GW_FRAME_MAX(mtu) ((uint32_t)(mtu) + 14 + 4)
+
+#define GW_RSS_KEY_MAX 128u /* bytes of the longest key of a device's hash */
 
 /** Where the frame starts in a native receive buffer, so that it is where LAN frames are too. */
 #define GW_RX_OFF (RTE_PKTMBUF_HEADROOM - IB_GRH_LEN - (uint32_t)sizeof(struct ib_encap))
@@ -64,7 +67,9 @@ void gw_now_set(uint64_t us);
 /* --- gw_port.c --- */
 /** True when addr is inside one of the port's subnets (link-local IPv6 is not). */
 bool gw_port_cfg_covers(const struct gw_port_cfg *p, const struct net_addr *a);
-/** Opens all configured ports with a queue pair per worker. 0 or errno (logged). */
+/** Opens one with a device of its own; its index and configuration are set. 0 or errno (logged). */
+int gw_port_open(struct gw *gw, struct gw_port *p);
+/** Opens all configured ports. 0 or errno (logged). */
 int gw_ports_open(struct gw *gw);
 /** Stops and closes them. */
 void gw_ports_close(struct gw *gw);
@@ -85,7 +90,20 @@ struct gw_port *gw_vlan_trunk(struct gw *gw, const struct gw_port *port);
 /** Largest MTU of the ports on a device. */
 uint16_t gw_vlan_mtu(const struct gw_cfg *cfg, const char *devargs);
 
+/* --- gw_port_rss.c --- */
+/** Shares a device's queues out among the workers. */
+void gw_port_share(const struct gw *gw, struct gw_port *p, uint32_t queues);
+/** Asks the device to spread frames as gw_spread.c does, as far as it can. key: room for the hash's
+ * key, GW_RSS_KEY_MAX bytes, that lives as long as conf. */
+void gw_port_rss(const struct gw_port *p, const struct rte_eth_dev_info *info,
+		 struct rte_eth_conf *conf, uint8_t *key);
+/** After the start: fills the device's table, and finds out what it has understood. */
+void gw_port_told(const struct gw *gw, struct gw_port *p, const struct rte_eth_dev_info *info,
+		  const struct rte_eth_conf *conf);
+
 /* --- gw_port_tx.c --- */
+/** A complete frame of another worker that has no queue of the port. Takes m. */
+void gw_port_send(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m);
 /** Gives everything queued to the devices. Returns frames given. */
 uint32_t gw_port_flush(struct gw_worker *w);
 /** Finishes the checksum of a frame that asks for it (RTE_MBUF_F_TX_TCP_CKSUM). */
@@ -109,6 +127,8 @@ void gw_mem_close(struct gw_worker *w);
 /** Creates worker i: pool, CQ, native queue pair, tables. 0 or errno (logged). */
 int gw_worker_open(struct gw *gw, uint32_t i);
 void gw_worker_close(struct gw_worker *w);
+/** Frees a closed worker and its frame buffers, which others may have had until they closed. */
+void gw_worker_free(struct gw_worker *w);
 /** The loop: an lcore function, arg is the worker. */
 int gw_worker_main(void *arg);
 /** One turn of it, at w->now_us; how much there was to do. */
@@ -133,6 +153,8 @@ bool gw_idle_turn(struct gw_idle *idle, uint32_t work, uint64_t now_us, uint64_t
 /* --- gw_lan.c --- */
 /** A burst of frames from a port. */
 void gw_lan_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf **m, uint16_t n);
+/** A frame of a port that another worker received and checked. Takes m. */
+void gw_lan_taken(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m);
 /** Counts and frees. */
 static inline void gw_drop(struct gw_worker *w, enum gw_drop why, struct rte_mbuf *m)
 {
@@ -227,6 +249,8 @@ void gw_native_route(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
 /** What a native queue pair received: `len` bytes of encapsulation and frame, the frame at the
  * mbuf's usual place. Takes m. */
 void gw_native_unwrap(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m, uint32_t len);
+/** A frame of a host that another worker received and checked. Takes m. */
+void gw_native_taken(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m, bool bounced);
 /** Receive side of the native queue pair. */
 extern const struct ib_qp_ops gw_native_qp_ops;
 /** Posts buffers until the ring is full or no mbuf is left. */
@@ -259,6 +283,8 @@ void gw_flows_flags(struct gw_worker *w, const uint8_t *frame, const struct net_
 uint16_t gw_flows_server(struct gw_worker *w, const struct net_flow *f);
 /** Ages a few entries. */
 void gw_flows_run(struct gw_worker *w);
+/** Flows it remembers. */
+uint32_t gw_flows_count(const struct gw_worker *w);
 /** Walks: *it = 0 at first; false at the end. */
 bool gw_flows_next(struct gw_worker *w, uint32_t *it, struct gw_conn_row *row);
 
@@ -305,11 +331,6 @@ json_t *gw_control_conns(struct gw *gw, const struct gw_conn_filter *f);
 const char *gw_control_host(const struct gw *gw, const struct gw_conn_row *r);
 /** A row as people and `conn list` get it. */
 json_t *gw_control_row(const struct gw *gw, const struct gw_conn_row *r);
-/* `conn show`, `accelerate`, `decelerate` and `kill` (gw_control_act.c). */
-json_t *gw_cmd_conn_show(struct gw *gw, const json_t *req);
-json_t *gw_cmd_conn_accelerate(struct gw *gw, const json_t *req);
-json_t *gw_cmd_conn_decelerate(struct gw *gw, const json_t *req);
-json_t *gw_cmd_conn_kill(struct gw *gw, const json_t *req);
 /** A page of `conn list`: see gw_control_list.c. */
 json_t *gw_control_list(struct gw *gw, const json_t *req);
 
@@ -324,6 +345,12 @@ struct gw_rows {
 };
 /** Fetches the next piece of a worker's table. */
 void gw_rows_fetch(struct gw_worker *w, struct gw_rows *c);
+
+/* --- gw_control_worker.c --- */
+/** Every tick: how busy workers were. */
+void gw_load_tick(struct gw *gw);
+/** `worker list`. */
+json_t *gw_cmd_worker_list(struct gw *gw, const json_t *req);
 
 /* --- gw_sum.c --- */
 /** Adds up the counters of all workers. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gateway/gw_policy.h"
+#include "gateway/gw_spread.h"
 #include "tcpstack/net_wire.h"
 
 #define FLOW_FLAGS (TCP_SYN | TCP_FIN | TCP_RST)
@@ -142,8 +143,18 @@ static void fragment_rx(struct gw_worker *w, struct gw_port *port, struct rte_mb
 	e = net_parse(rte_pktmbuf_mtod(whole, uint8_t *), whole->data_len, checks(whole), &q);
 	if (e != NET_PERR_OK)
 		refused(w, port, whole, &q, e);
-	else
+	else if (!gw_hand_away(w, whole, &q, GW_HAND_LAN, port->index))
 		ip_rx(w, port, whole, &q);
+}
+
+/* A sound IP frame to one of us, whose flow is this worker's. */
+static void unicast_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
+		       const struct net_pkt *p)
+{
+	if (gw_frag_wants(w, m, p))
+		fragment_rx(w, port, m, p);
+	else
+		ip_rx(w, port, m, p);
 }
 
 /* One frame. */
@@ -178,10 +189,19 @@ static void frame_rx(struct gw_worker *w, struct gw_port *trunk, struct rte_mbuf
 		gw_neigh_rx(w, port, m, &p);
 	else if (p.eth_mcast || net_addr_is_mcast(&p.dst))
 		gw_drop(w, GW_DROP_BROADCAST, m);
-	else if (gw_frag_wants(w, m, &p))
-		fragment_rx(w, port, m, &p);
+	else if (!gw_hand_away(w, m, &p, GW_HAND_LAN, port->index))
+		unicast_rx(w, port, m, &p);
+}
+
+void gw_lan_taken(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m)
+{
+	struct net_pkt p;
+	enum net_perr e = net_parse(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, 0, &p);
+
+	if (e != NET_PERR_OK)
+		refused(w, port, m, &p, e);
 	else
-		ip_rx(w, port, m, &p);
+		unicast_rx(w, port, m, &p);
 }
 
 void gw_lan_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf **m, uint16_t n)

@@ -54,6 +54,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *t, int revents)
 	if (!gw_notify_tick(ctl->gw))
 		gw_log(GW_LOG_ERROR, "a worker stands still: the watchdog is not fed");
 	gw_health_tick(ctl->gw);
+	gw_load_tick(ctl->gw);
 }
 
 /* Launches the lcores and waits until they are in their loops. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gateway/gw_policy.h"
+#include "gateway/gw_spread.h"
 
 #define ROWS_MAX 512 /* of one request */
 
@@ -15,7 +16,7 @@
 struct row {
 	struct corr_track_key key;
 	struct corr_track flow;
-	uint32_t worker; /* whose it was */
+	uint32_t worker; /* whose it is */
 };
 
 /** What is imported into one worker. */
@@ -62,6 +63,7 @@ static bool read_row(const struct gw *gw, const json_t *o, uint64_t now_ms, stru
 	const json_int_t proto = json_integer_value(json_object_get(o, "protocol"));
 	struct corr_flow *f = &r->key.flow;
 	const struct corr_service *v;
+	struct net_flow flow;
 
 	memset(r, 0, sizeof(*r));
 	if (proto < 0 || proto > 255 ||
@@ -81,7 +83,8 @@ static bool read_row(const struct gw *gw, const json_t *o, uint64_t now_ms, stru
 	r->flow.seen_ms = ms_ago(json_object_get(o, "idle_s"), now_ms);
 	v = corr_services_find(gw->policy->services, f->local, be16toh(f->lport), r->key.proto);
 	r->flow.service = v && !r->flow.outbound ? v->cfg.id : CORR_NONE;
-	r->worker = (uint32_t)json_integer_value(json_object_get(o, "worker")) % gw->n_worker;
+	memcpy(&flow, f, sizeof(flow));
+	r->worker = gw_spread_flow(gw, &flow);
 	return r->flow.server != CORR_NONE && corr_policy_concerns(gw->policy, f->local);
 }
 

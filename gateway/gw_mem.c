@@ -74,16 +74,31 @@ int gw_pool_register(struct ib_dev *d, struct rte_mempool *mp, struct ibv_mr **m
 	return rc;
 }
 
-uint32_t gw_mbuf_lkey(const struct gw_worker *w, const void *addr)
+/* lkey of memory inside a worker's pool; false: it is not there. */
+static bool pool_lkey(const struct gw_worker *w, const void *addr, uint32_t *lkey)
 {
 	uintptr_t a = (uintptr_t)addr;
 
 	for (uint32_t i = 0; i < RTE_DIM(w->pool_mr) && w->pool_mr[i]; i++) {
 		uintptr_t base = (uintptr_t)w->pool_mr[i]->addr;
 
-		if (a - base < w->pool_mr[i]->length)
-			return w->pool_mr[i]->lkey;
+		if (a - base < w->pool_mr[i]->length) {
+			*lkey = w->pool_mr[i]->lkey;
+			return true;
+		}
 	}
+	return false;
+}
+
+uint32_t gw_mbuf_lkey(const struct gw_worker *w, const void *addr)
+{
+	uint32_t lkey;
+
+	if (pool_lkey(w, addr, &lkey))
+		return lkey;
+	for (uint32_t i = 0; i < w->gw->n_worker; i++) /* a frame that was handed over */
+		if (i != w->index && pool_lkey(w->gw->worker[i], addr, &lkey))
+			return lkey;
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "gateway/gw_policy.h"
+#include "gateway/gw_spread.h"
 #include "tcpstack/net_wire.h"
 
 /* The host that a datagram came from, or NULL. */
@@ -34,27 +35,35 @@ static struct gw_host *source_host(struct gw_worker *w, const struct rte_mbuf *m
 	return s ? &w->gw->host[s->id] : NULL;
 }
 
-/* An IP frame whose source is the host's own. */
-static void ip_from_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
-			 const struct net_pkt *p)
+/* An IP frame to the gateway itself: an answer to a check is worker 0's. False: it is not. */
+static bool for_gateway(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
+			const struct net_pkt *p)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
 	struct gw_port *port = gw_port_of(w->gw, &p->dst);
 	struct rte_mbuf *reply;
 
-	if (port && gw_port_owns(port, &p->dst)) {
-		reply = gw_is_echo(frame, p) ? gw_icmp_reply(w, m, p, &port->mac) : NULL;
-		if (reply) {
-			w->stats.icmp_echo_replies++;
-			gw_native_send(w, h, reply);
-			rte_pktmbuf_free(m);
-		} else if (gw_check_rx(w, h, m, p)) {
-			rte_pktmbuf_free(m);
-		} else {
-			gw_drop(w, GW_DROP_NO_SERVER, m);
-		}
-		return;
+	if (!port || !gw_port_owns(port, &p->dst))
+		return false;
+	reply = gw_is_echo(frame, p) ? gw_icmp_reply(w, m, p, &port->mac) : NULL;
+	if (reply) {
+		w->stats.icmp_echo_replies++;
+		gw_native_send(w, h, reply);
+		rte_pktmbuf_free(m);
+	} else if (w->index) {
+		gw_hand(w, 0, m, GW_HAND_HOST, h->id);
+	} else if (gw_check_rx(w, h, m, p)) {
+		rte_pktmbuf_free(m);
+	} else {
+		gw_drop(w, GW_DROP_NO_SERVER, m);
 	}
+	return true;
+}
+
+/* An IP frame of a host to somebody else. */
+static void through(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
+		    const struct net_pkt *p)
+{
 	if (!gw_steer_host(w, h, m, p))
 		gw_native_route(w, h, m, p);
 }
@@ -81,9 +90,9 @@ static void frame_from_host(struct gw_worker *w, struct gw_host *h, struct rte_m
 			gw_event(w, GW_EV_SPOOFED_HOST, "server %s bounced a frame for %s",
 				 h->cfg->name, net_addr_str(&p.dst, text));
 			gw_drop(w, GW_DROP_SPOOFED_SOURCE, m);
-			return;
+		} else if (!gw_hand_away(w, m, &p, GW_HAND_BOUNCED, h->id)) {
+			gw_accel_bounced(w, h, m, &p);
 		}
-		gw_accel_bounced(w, h, m, &p);
 		return;
 	}
 	if (p.ethertype == NET_ETHERTYPE_ARP || gw_is_nd(frame, &p)) {
@@ -96,8 +105,23 @@ static void frame_from_host(struct gw_worker *w, struct gw_host *h, struct rte_m
 		gw_event(w, GW_EV_SPOOFED_HOST, "server %s sent from %s", h->cfg->name,
 			 net_addr_str(&p.src, text));
 		gw_drop(w, GW_DROP_SPOOFED_SOURCE, m);
-	} else {
-		ip_from_host(w, h, m, &p);
+	} else if (!for_gateway(w, h, m, &p) && !gw_hand_away(w, m, &p, GW_HAND_HOST, h->id)) {
+		through(w, h, m, &p);
+	}
+}
+
+void gw_native_taken(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m, bool bounced)
+{
+	struct net_pkt p;
+	enum net_perr e = net_parse(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, 0, &p);
+
+	if (e != NET_PERR_OK) {
+		w->stats.perr[e]++;
+		rte_pktmbuf_free(m);
+	} else if (bounced) {
+		gw_accel_bounced(w, h, m, &p);
+	} else if (!for_gateway(w, h, m, &p)) {
+		through(w, h, m, &p);
 	}
 }
 

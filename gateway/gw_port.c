@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * gw_port.c - client LAN ports: opens each configured DPDK device with one receive and one
- * transmit queue per worker, and learns what it can do by itself. Sending is in gw_port_tx.c.
+ * transmit queue per worker, or as many as it has, and learns what it can do by itself. Who has
+ * which queue is in gw_port_rss.c, sending in gw_port_tx.c.
  */
 #define GW_LOG_MODULE GW_LM_PORT
 
@@ -124,17 +125,21 @@ static void choose_offloads(struct gw_port *p, uint32_t mtu, const struct rte_et
 		       p->cfg->name, (unsigned int)conf->rxmode.mtu);
 }
 
-/* Receive and transmit queues, one each per worker. */
+/* Receive and transmit queues, with the frame buffers of the worker that has them. */
 static int setup_queues(struct gw *gw, struct gw_port *p)
 {
 	uint16_t rx = RX_DESC, tx = TX_DESC;
 	int rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &rx, &tx);
 
 	for (uint32_t i = 0; rc == 0 && i < gw->n_worker; i++) {
-		rc = rte_eth_rx_queue_setup(p->id, (uint16_t)i, rx, SOCKET_ID_ANY, NULL,
+		const int q = p->queue[i];
+
+		if (q < 0)
+			continue;
+		rc = rte_eth_rx_queue_setup(p->id, (uint16_t)q, rx, SOCKET_ID_ANY, NULL,
 					    gw->worker[i]->pool);
 		if (rc == 0)
-			rc = rte_eth_tx_queue_setup(p->id, (uint16_t)i, tx, SOCKET_ID_ANY, NULL);
+			rc = rte_eth_tx_queue_setup(p->id, (uint16_t)q, tx, SOCKET_ID_ANY, NULL);
 	}
 	return -rc;
 }
@@ -160,6 +165,10 @@ static void port_join(struct gw_port *p, const struct gw_port *trunk)
 	p->mac = trunk->mac;
 	p->hw_csum = trunk->hw_csum;
 	p->multi_seg = trunk->multi_seg;
+	p->n_queue = trunk->n_queue;
+	p->hw_spread = trunk->hw_spread;
+	memcpy(p->queue, trunk->queue, sizeof(p->queue));
+	memcpy(p->sender, trunk->sender, sizeof(p->sender));
 }
 
 /* Says why a device was not opened. The rings of a packet socket are locked memory. */
@@ -178,8 +187,9 @@ static void explain(const struct gw_port_cfg *cfg, int rc)
 	       cfg->devargs, strerror(rc), limit);
 }
 
-static int port_open(struct gw *gw, struct gw_port *p)
+int gw_port_open(struct gw *gw, struct gw_port *p)
 {
+	uint8_t key[GW_RSS_KEY_MAX];
 	struct rte_eth_conf conf = {0};
 	struct rte_eth_dev_info info;
 	int rc = gw->probe ? gw->probe(gw, p->cfg, &p->id) : probe(p->cfg, &p->id);
@@ -192,23 +202,10 @@ static int port_open(struct gw *gw, struct gw_port *p)
 	rc = -rte_eth_dev_info_get(p->id, &info);
 	if (rc)
 		return rc;
-	if (info.max_rx_queues < gw->n_worker || info.max_tx_queues < gw->n_worker) {
-		gw_log(GW_LOG_ERROR,
-		       "[port \"%s\"] device has %u queues for %u workers; give it more (af_packet: "
-		       "qpairs=%u) or lower [gateway] workers",
-		       p->cfg->name, RTE_MIN(info.max_rx_queues, info.max_tx_queues), gw->n_worker,
-		       gw->n_worker);
-		return EINVAL;
-	}
+	gw_port_share(gw, p, RTE_MIN(info.max_rx_queues, info.max_tx_queues));
 	choose_offloads(p, gw_vlan_mtu(gw->cfg, p->cfg->devargs), &info, &conf);
-	if (gw->n_worker > 1) {
-		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		conf.rx_adv_conf.rss_conf.rss_hf =
-			info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP);
-		if (!conf.rx_adv_conf.rss_conf.rss_hf)
-			conf.rxmode.mq_mode = RTE_ETH_MQ_RX_NONE; /* a software device spreads */
-	}
-	rc = -rte_eth_dev_configure(p->id, (uint16_t)gw->n_worker, (uint16_t)gw->n_worker, &conf);
+	gw_port_rss(p, &info, &conf, key);
+	rc = -rte_eth_dev_configure(p->id, p->n_queue, p->n_queue, &conf);
 	if (rc == 0)
 		rc = setup_queues(gw, p);
 	if (rc == 0)
@@ -220,6 +217,7 @@ static int port_open(struct gw *gw, struct gw_port *p)
 		       p->cfg->devargs, strerror(rc));
 		return rc;
 	}
+	gw_port_told(gw, p, &info, &conf);
 	open_macs(gw, p);
 	/* Neighbour solicitations come to group addresses; a virtual port may see others' too. */
 	if (rte_eth_allmulticast_enable(p->id))
@@ -240,12 +238,18 @@ int gw_ports_open(struct gw *gw)
 		if (gw_vlan_trunk(gw, p))
 			port_join(p, gw_vlan_trunk(gw, p));
 		else
-			rc = port_open(gw, p);
+			rc = gw_port_open(gw, p);
 		if (rc)
 			return rc;
-		gw_log(GW_LOG_INFO, "port %s: %s, MAC " RTE_ETHER_ADDR_PRT_FMT ", checksums in %s",
+		gw_log(GW_LOG_INFO,
+		       "port %s: %s, MAC " RTE_ETHER_ADDR_PRT_FMT
+		       ", checksums in %s, %u queue%s for %u worker%s%s",
 		       p->cfg->name, p->cfg->devargs, RTE_ETHER_ADDR_BYTES(&p->mac),
-		       p->hw_csum ? "hardware" : "software");
+		       p->hw_csum ? "hardware" : "software", p->n_queue, p->n_queue == 1 ? "" : "s",
+		       gw->n_worker, gw->n_worker == 1 ? "" : "s",
+		       gw->n_worker == 1 ? ""
+		       : p->hw_spread	 ? ", spread by the device"
+					 : ", spread in software");
 	}
 	return 0;
 }

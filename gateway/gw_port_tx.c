@@ -2,6 +2,7 @@
 /*
  * gw_port_tx.c - sending to the client LAN: frames are queued per port and given to the device in
  * bursts. Where the device has no checksum offload or takes no segment chains, both are done here.
+ * A worker without a queue of the device gives its frames to one that has (gw_hand.c).
  *
  * A frame that wants its TCP checksum carries RTE_MBUF_F_TX_TCP_CKSUM, l2_len and l3_len, and the
  * sum of the pseudo-header in the checksum field (what hardware wants, too).
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "gateway/gw_int.h"
+#include "gateway/gw_spread.h"
 #include "tcpstack/net_wire.h"
 
 #define TX_TRIES 3 /* before frames that the device refuses are dropped */
@@ -53,27 +55,41 @@ static uint32_t flush_port(struct gw_worker *w, struct gw_port *p)
 {
 	uint16_t n = w->n_tx[p->index], done = 0;
 	struct rte_mbuf **q = w->tx[p->index];
+	const int queue = p->queue[w->index];
 	uint64_t bytes = 0;
 
+	w->n_tx[p->index] = 0;
+	if (queue < 0) {
+		for (uint16_t i = 0; i < n; i++)
+			gw_hand(w, p->sender[w->index], q[i], GW_HAND_SEND, p->index);
+		return n;
+	}
 	for (uint16_t i = 0; i < n; i++)
 		bytes += q[i]->pkt_len;
 	for (int i = 0; i < TX_TRIES && done < n; i++)
-		done += rte_eth_tx_burst(p->id, (uint16_t)w->index, q + done, n - done);
+		done += rte_eth_tx_burst(p->id, (uint16_t)queue, q + done, n - done);
 	w->stats.lan_tx_frames += done;
 	for (uint16_t i = done; i < n; i++) {
 		bytes -= q[i]->pkt_len;
 		gw_drop(w, GW_DROP_LAN_FULL, q[i]);
 	}
 	w->stats.lan_tx_bytes += bytes;
-	w->n_tx[p->index] = 0;
 	return done;
+}
+
+void gw_port_send(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m)
+{
+	w->tx[port->index][w->n_tx[port->index]++] = m;
+	if (w->n_tx[port->index] == RTE_DIM(w->tx[0]))
+		flush_port(w, port);
 }
 
 void gw_port_tx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m)
 {
 	if (!port->hw_csum && (m->ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_TCP_CKSUM)
 		gw_csum_finish(m);
-	if (m->nb_segs > 1 && !port->multi_seg) {
+	/* Slices of chunks are counted by their worker alone: another one gets a copy. */
+	if (m->nb_segs > 1 && (!port->multi_seg || port->queue[w->index] < 0)) {
 		m = linearize(w, m);
 		if (!m) {
 			w->stats.drop[GW_DROP_NO_MBUF]++;
@@ -84,9 +100,7 @@ void gw_port_tx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m)
 		gw_drop(w, GW_DROP_NO_MBUF, m);
 		return;
 	}
-	w->tx[port->index][w->n_tx[port->index]++] = m;
-	if (w->n_tx[port->index] == RTE_DIM(w->tx[0]))
-		flush_port(w, port);
+	gw_port_send(w, port, m);
 }
 
 uint32_t gw_port_flush(struct gw_worker *w)

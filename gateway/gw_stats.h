@@ -39,7 +39,6 @@
 	_(icmp_errors, "ICMP errors about accelerated connections")                      \
 	_(tcp_fragments, "fragments of TCP segments")                                    \
 	_(tcp_reassembled, "TCP segments put together of fragments")                     \
-	_(accel_asks, "hosts asked by command to request a connection")                  \
 	_(accel_requests, "requests for acceleration")                                   \
 	_(accel_grants, "requests granted")                                              \
 	_(accel_denies, "requests refused")                                              \
@@ -65,35 +64,39 @@
 	_(tcp_bytes_in, "payload bytes accepted from clients")                           \
 	_(tcp_retransmits, "TCP segments sent again")                                    \
 	_(challenges_refused, "challenge ACKs kept back by the limit of the worker")     \
+	_(handed_frames, "frames given to the worker whose flow they belong to")         \
+	_(taken_frames, "frames that other workers gave")                                \
+	_(accel_redirects, "requests for acceleration sent on to another worker")        \
+	_(busy_us, "microseconds in turns that had work")                                \
 	_(polls, "turns of the worker loops")                                            \
 	_(sleeps, "turns that ended in a sleep")
 
 /** Reasons that are the gateway's own; parse errors, TCP verdicts and reset reasons come on top. */
-#define GW_FOREACH_DROP(_)                                                                       \
-	_(NO_SERVER, "no-server")	     /* destination IP is nobody's */                    \
-	_(NOT_ATTACHED, "host-not-attached") /* the server's host is not there */                \
-	_(BROADCAST, "broadcast")	     /* group destination not served */                  \
-	_(FOREIGN_MAC, "foreign-mac")	     /* not addressed to us */                           \
-	_(OVERSIZED, "oversized")	     /* larger than the MTU of where it must go */       \
-	_(SPOOFED_SOURCE, "spoofed-source")  /* a host used an address that is not its own */    \
-	_(UNKNOWN_QP, "unknown-source-qp")   /* fabric frame from nobody we know */              \
-	_(BAD_ENCAP, "bad-encapsulation")                                                        \
-	_(NO_NEIGHBOUR, "no-neighbour") /* MAC unknown and the waiting queue is full */          \
-	_(NO_MBUF, "no-mbuf")                                                                    \
-	_(FABRIC_FULL, "fabric-queue-full")                                                      \
-	_(LAN_FULL, "lan-queue-full")                                                            \
-	_(NO_LIVE, "too-many-at-work")	      /* a frame for a connection at rest */             \
-	_(HELD_FULL, "held-queue-full")	      /* frames held during a hand-back */               \
-	_(HELD_LOST, "host-lost")	      /* the host that had the connection is gone */     \
-	_(BOUNCED_UNKNOWN, "bounced-unknown") /* bounced, and no state, waiting queue full */    \
-	_(BAD_MESSAGE, "bad-message")                                                            \
-	_(STALE_TOKEN, "stale-token")                                                            \
-	_(BAD_CURSOR, "bad-cursor") /* a host's cursor outside its ring */                       \
-	_(VLAN, "vlan")                                                                          \
-	_(BAD_ND, "bad-neighbour-message")                                                       \
-	_(ICMP_FULL, "icmp-queue-full") /* an error for another worker */                        \
-	_(IP6_OPTION, "ipv6-option")	/* unknown, and says that the packet must not be used */ \
-	_(FRAGMENT, "fragment")		/* of a TCP segment that did not become whole */
+#define GW_FOREACH_DROP(_)                                                                    \
+	_(NO_SERVER, "no-server")	     /* destination IP is nobody's */                 \
+	_(NOT_ATTACHED, "host-not-attached") /* the server's host is not there */             \
+	_(BROADCAST, "broadcast")	     /* group destination not served */               \
+	_(FOREIGN_MAC, "foreign-mac")	     /* not addressed to us */                        \
+	_(OVERSIZED, "oversized")	     /* larger than the MTU of where it must go */    \
+	_(SPOOFED_SOURCE, "spoofed-source")  /* a host used an address that is not its own */ \
+	_(UNKNOWN_QP, "unknown-source-qp")   /* fabric frame from nobody we know */           \
+	_(BAD_ENCAP, "bad-encapsulation")                                                     \
+	_(NO_NEIGHBOUR, "no-neighbour") /* MAC unknown and the waiting queue is full */       \
+	_(NO_MBUF, "no-mbuf")                                                                 \
+	_(FABRIC_FULL, "fabric-queue-full")                                                   \
+	_(LAN_FULL, "lan-queue-full")                                                         \
+	_(NO_LIVE, "too-many-at-work")	      /* a frame for a connection at rest */          \
+	_(HELD_FULL, "held-queue-full")	      /* frames held during a hand-back */            \
+	_(HELD_LOST, "host-lost")	      /* the host that had the connection is gone */  \
+	_(BOUNCED_UNKNOWN, "bounced-unknown") /* bounced, and no state, waiting queue full */ \
+	_(BAD_MESSAGE, "bad-message")                                                         \
+	_(STALE_TOKEN, "stale-token")                                                         \
+	_(BAD_CURSOR, "bad-cursor") /* a host's cursor outside its ring */                    \
+	_(VLAN, "vlan")                                                                       \
+	_(BAD_ND, "bad-neighbour-message")                                                    \
+	_(IP6_OPTION, "ipv6-option") /* unknown, and says that the packet must not be used */ \
+	_(WORKER_FULL, "worker-queue-full") /* of frames for another worker */                \
+	_(FRAGMENT, "fragment")		    /* of a TCP segment that did not become whole */
 
 /** Index into gw_stats.drop. */
 enum gw_drop {

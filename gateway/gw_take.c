@@ -7,14 +7,16 @@
  * Everything is decided at the REQ; until COMMIT nothing changes but that a token, a slot and a
  * place within the limits are kept.
  *
- * The worker asked is the one whose native queue pair carried the client's last frame to the host,
- * so it is the one that sees the flow: nothing has to be redirected.
+ * The worker asked is the one whose native queue pair carried the client's last frame to the host:
+ * the one that has the flow (gw_spread.c). A host that has not seen such a frame, since the gateway
+ * was restarted, say, may ask another one, and is told whom to ask.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "gateway/gw_accel.h"
 #include "gateway/gw_log.h"
+#include "gateway/gw_spread.h"
 
 #define LATE_US 10000u /* within this, frames that went natively have come back bounced */
 
@@ -55,28 +57,23 @@ static bool owned(const struct gw_host *h, const struct net_addr *a)
 	return false;
 }
 
-const struct gw_service_cfg *gw_take_service(const struct gw_cfg *cfg, const struct net_flow *f)
+/* Finds the service of the local address and port, and what it says. */
+static enum ib_reason check_policy(struct take *t)
 {
+	const struct gw_cfg *cfg = t->link->worker->gw->cfg;
 	static const struct net_addr any;
 
 	for (uint32_t i = 0; i < cfg->n_service; i++) {
 		const struct gw_service_cfg *s = &cfg->service[i];
 
-		if (!net_addr_eq(&s->addr, &any) && !net_addr_eq(&s->addr, &f->local))
+		if (!net_addr_eq(&s->addr, &any) && !net_addr_eq(&s->addr, &t->flow.local))
 			continue;
-		if (!s->port || s->port == be16toh(f->lport))
-			return s->accelerate == GW_ACCEL_OFF ? NULL : s;
+		if (s->port && s->port != be16toh(t->flow.lport))
+			continue;
+		t->service = s;
+		return s->accelerate == GW_ACCEL_OFF ? IB_R_POLICY : IB_R_NONE;
 	}
-	return NULL;
-}
-
-/* Finds the service of the local address and port. */
-static enum ib_reason check_policy(struct take *t)
-{
-	const struct gw_cfg *cfg = t->link->worker->gw->cfg;
-
-	t->service = gw_take_service(cfg, &t->flow);
-	return t->service ? IB_R_NONE : IB_R_POLICY;
+	return IB_R_POLICY;
 }
 
 /* Arena and slot. */
@@ -243,6 +240,20 @@ static enum ib_reason prepare(struct take *t, struct gw_conn *c)
 	return IB_R_NONE;
 }
 
+/* True when the flow is another worker's: the host is told. */
+static bool redirect(const struct take *t)
+{
+	struct gw_worker *w = t->link->worker;
+	const uint32_t to = gw_spread_flow(w->gw, &t->flow);
+	struct ib_ctl out = {.req_id = t->m->req_id, .worker = htobe16((uint16_t)to)};
+
+	if (to == w->index)
+		return false;
+	w->stats.accel_redirects++;
+	gw_accel_send(t->link, IB_MID_REDIRECT, &out);
+	return true;
+}
+
 void gw_take_req(struct gw_link *l, const struct ib_req *req)
 {
 	struct gw_worker *w = l->worker;
@@ -256,6 +267,8 @@ void gw_take_req(struct gw_link *l, const struct ib_req *req)
 	memcpy(t.flow.local.b, req->local, 16);
 	t.flow.rport = req->rport; /* network byte order both */
 	t.flow.lport = req->lport;
+	if (redirect(&t))
+		return;
 	r = check(&t);
 	if (!r)
 		r = take_limits(&t);

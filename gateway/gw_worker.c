@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "gateway/gw_policy.h"
+#include "gateway/gw_spread.h"
 
 #define CQ_BUDGET 64	/* completions taken in a turn */
 #define HOUSE_US  10000 /* between ageing passes */
@@ -77,6 +78,13 @@ int gw_worker_open(struct gw *gw, uint32_t i)
 	return rc;
 }
 
+void gw_worker_free(struct gw_worker *w)
+{
+	gw_mem_close(w);
+	w->gw->worker[w->index] = NULL;
+	rte_free(w);
+}
+
 void gw_worker_close(struct gw_worker *w)
 {
 	if (w->accel_open)
@@ -92,9 +100,6 @@ void gw_worker_close(struct gw_worker *w)
 		ib_cq_close(&w->cq);
 	gw_events_close(w);
 	gw_calls_close(w);
-	gw_mem_close(w);
-	w->gw->worker[w->index] = NULL;
-	rte_free(w);
 }
 
 /* One burst from each port. Returns frames. */
@@ -105,14 +110,23 @@ static uint32_t poll_ports(struct gw_worker *w)
 
 	for (uint32_t i = 0; i < w->gw->n_port; i++) {
 		struct gw_port *p = &w->gw->port[i];
-		uint16_t n =
-			!p->opened ? 0 : rte_eth_rx_burst(p->id, (uint16_t)w->index, m, GW_BURST);
+		const int q = p->opened ? p->queue[w->index] : -1;
+		uint16_t n = q < 0 ? 0 : rte_eth_rx_burst(p->id, (uint16_t)q, m, GW_BURST);
 
 		if (n)
 			gw_lan_rx(w, p, m, n);
 		total += n;
 	}
 	return total;
+}
+
+/* Sends what the turn has made. Returns frames. */
+static uint32_t flush(struct gw_worker *w)
+{
+	uint32_t n = gw_port_flush(w);
+
+	gw_hand_flush(w); /* behind the ports: frames for another worker's queue */
+	return n;
 }
 
 /* What is done once in a while. */
@@ -125,18 +139,19 @@ static void house(struct gw_worker *w)
 	gw_frag_run(w);
 	gw_announce_run(w);
 	gw_check_run(w);
-	gw_port_flush(w);
+	flush(w);
 }
 
 uint32_t gw_worker_turn(struct gw_worker *w)
 {
 	uint32_t work = gw_calls_run(w);
 
+	work += gw_hand_run(w);
 	work += poll_ports(w);
 	work += (uint32_t)ib_cq_poll(&w->cq, CQ_BUDGET);
 	gw_native_refill(w);
 	work += gw_accel_run(w);
-	work += gw_port_flush(w);
+	work += flush(w);
 	w->stats.polls++;
 	if (w->now_us >= w->house_us || w->now_us >= w->neigh_us)
 		house(w);
@@ -152,13 +167,15 @@ int gw_worker_main(void *arg)
 {
 	struct gw_worker *w = arg;
 	struct gw_idle idle = {0};
+	uint32_t work = 0;
 
 	prctl(PR_SET_TIMERSLACK, 1UL); /* else a sleep of 5 us takes 55 */
 	atomic_store(&w->running, true);
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
-		uint32_t work;
+		const uint64_t now = gw_now_us();
 
-		w->now_us = gw_now_us();
+		w->stats.busy_us += work ? now - w->now_us : 0;
+		w->now_us = now;
 		w->now_ms = w->now_us / 1000;
 		work = gw_worker_turn(w);
 		w->stats.sleeps += gw_idle_turn(&idle, work, w->now_us, gw_worker_due(w));

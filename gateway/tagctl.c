@@ -145,12 +145,20 @@ static const struct tab_col memory_cols[] = {
 	{NULL, NULL, TAB_TEXT},
 };
 
+static const struct tab_col worker_cols[] = {
+	{"WORKER", "worker", TAB_NUMBER},	 {"CPUS", "cpus", TAB_TEXT},
+	{"LOAD%", "load_percent", TAB_NUMBER},	 {"QUEUES", "queues", TAB_TEXT},
+	{"LAN-RX", "lan_rx_frames", TAB_NUMBER}, {"LAN-TX", "lan_tx_frames", TAB_NUMBER},
+	{"HANDED", "handed_frames", TAB_NUMBER}, {"TAKEN", "taken_frames", TAB_NUMBER},
+	{"WAITING", "waiting", TAB_NUMBER},	 {"PEAK", "waiting_peak", TAB_NUMBER},
+	{"DROPS", "handing_drops", TAB_NUMBER},	 {"ACCELERATED", "accelerated", TAB_NUMBER},
+	{"NATIVE", "native", TAB_NUMBER},	 {NULL, NULL, TAB_TEXT},
+};
+
 static const struct command commands[] = {
 	{"conn list", 0, 16, "[KEY=VALUE...]", "connections", conn_cols, "no TCP connections",
 	 "connections, all or some"},
 	{"conn show", 1, 2, "CONN", "connections", conn_cols, "", "one connection, every field"},
-	{"conn accelerate", 1, 2, "CONN", NULL, NULL, "",
-	 "ask its host for it, before its policy would"},
 	{"conn decelerate", 1, 2, "CONN", NULL, NULL, "", "hand it back to its server's kernel"},
 	{"conn kill", 1, 2, "CONN", NULL, NULL, "", "reset it at both ends"},
 	{"log show", 0, 0, "", "modules", log_cols, "", "levels of the log by module, and counts"},
@@ -180,6 +188,8 @@ static const struct command commands[] = {
 	{"stats", 0, 0, "", NULL, NULL, "no counters", "counters since the start"},
 	{"drops", 0, 0, "", NULL, NULL, "nothing was dropped",
 	 "what was dropped or refused, and why"},
+	{"worker list", 0, 0, "", "workers", worker_cols, "no workers",
+	 "how busy workers are, and what they give each other"},
 	{"memory", 0, 0, "", "workers", memory_cols, "no workers", "buffers and tables in use"},
 	{"doctor", 0, 1, "[FILE]", NULL, NULL, "", "what this machine lacks, and what to type"},
 	{"version", 0, 0, "", NULL, NULL, "", "of the daemon"},

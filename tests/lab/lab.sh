@@ -7,7 +7,8 @@
 # What it runs and writes is under $LAB; everything is gone after lab_down.
 #
 # Tunables (environment): LAB_ACCELERATE=first-send|accept|off|min-bytes, LAB_MIN_BYTES=N, LAB_MAX=N
-# (connections the gateway may accelerate), LAB_HOST_TIMEOUT=SECONDS, LAB_WORKERS=N,
+# (connections the gateway may accelerate), LAB_HOST_TIMEOUT=SECONDS, LAB_WORKERS=N, LAB_QUEUES=N (of the port; the
+# workers share one otherwise),
 # LAB_UD_LOSS=PERCENT, LAB_CC=CONGESTION-CONTROL of the kernels (the machine's default otherwise), LAB_TX_RING, LAB_RX_RING, LAB_SLOTS, LAB_FABRIC_MTU=BYTES,
 # LAB_ROUTED=1 (the client's machine is the router to other networks),
 # LAB_SHARED="ADDRESS ..." (addresses that all servers carry, beside their own), LAB_SERVERn="KEY = VALUE; ..."
@@ -58,7 +59,7 @@ lab_gateway_conf() {
 		$(lab_keys "${LAB_GATEWAY:-}")
 
 		[port "lan0"]
-		device = net_af_packet0,iface=lan0,qdisc_bypass=1,framecnt=4096
+		device = net_af_packet0,iface=lan0,qdisc_bypass=1,framecnt=4096${LAB_QUEUES:+,qpairs=$LAB_QUEUES}
 		address = 10.77.0.1/24, fd77::1/64
 		${LAB_ROUTED:+next-hop4 = 10.77.0.2}
 		${LAB_ROUTED:+next-hop6 = fd77::2}

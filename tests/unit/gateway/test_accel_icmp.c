@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * test_accel_icmp.c - a hop narrower than both ends' links: with ICMP errors and without, believed
- * and not, from another worker's queue; and the flow label of IPv6.
+ * and not; and the flow label of IPv6.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,6 @@
 static uint32_t mtu;	/* of the hop */
 static uint32_t lie;	/* MTU that its errors name, 0: its own */
 static bool silent;	/* it sends no errors */
-static bool elsewhere;	/* another worker receives them */
 static uint32_t labels; /* different flow labels seen */
 static uint32_t label;	/* the last */
 
@@ -82,7 +81,7 @@ static struct b_conn *behind(uint16_t slot, uint32_t m)
 	b_take(k);
 	mtu = m;
 	lie = 0;
-	silent = elsewhere = false;
+	silent = false;
 	labels = label = 0;
 	B.hop = hop;
 	return k;
@@ -156,48 +155,6 @@ static void test_lies(void **state)
 	B.hop = NULL;
 }
 
-/* The worker that receives the error does not know the connection. */
-static void test_other_worker(void **state)
-{
-	struct b_conn *k = behind(3, 1400);
-	struct gw_worker other = {.index = 1, .gw = B.gw};
-	struct gw_accel theirs = {.w = &other};
-	uint32_t before = B.n_native;
-
-	theirs.map = corr_accel_new(16, 1);
-	assert_non_null(theirs.map);
-	assert_int_equal(gw_icmp_open(&theirs), 0);
-	other.accel = &theirs;
-	B.gw->worker[1] = &other;
-	B.gw->n_worker = 2;
-	k->to_send = 100000;
-	for (uint64_t t = 0; t < 10 * S && k->got < k->to_send; t += 500) {
-		b_step(500);
-		for (uint32_t i = 0; i < B.n_to_gw;) { /* errors go to the other's queue */
-			struct net_pkt p;
-
-			b_parse(B.to_gw[i], &p);
-			if (p.proto != NET_PROTO_ICMP6) {
-				i++;
-				continue;
-			}
-			assert_false(gw_accel_icmp(&other, B.to_gw[i], &p));
-			rte_pktmbuf_free(B.to_gw[i]);
-			B.to_gw[i] = B.to_gw[--B.n_to_gw];
-			elsewhere = true;
-		}
-	}
-	assert_true(elsewhere);
-	assert_int_equal(k->got, k->to_send);
-	assert_int_equal(b_tcp(k)->mss, 1340);
-	assert_int_equal(b_tcp(k)->stats.rto_count, 0);
-	assert_int_equal(B.n_native, before);
-	B.gw->n_worker = 1;
-	B.gw->worker[1] = NULL;
-	gw_icmp_close(&theirs);
-	corr_accel_free(theirs.map);
-}
-
 static void test_flow_label(void **state)
 {
 	uint32_t first;
@@ -232,7 +189,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_narrow_hop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_black_hole, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lies, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_other_worker, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flow_label, setup, teardown),
 	};
 

@@ -5,10 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <errno.h>
 #include <string.h>
 
 #include "accel_bench.h"
+#include "gateway/gw_spread.h"
 
 #define S 1000000ull /* a second */
 
@@ -74,6 +74,38 @@ static void test_refusals(void **state)
 	assert_int_equal(ask(&ok), IB_R_NONE);
 	assert_int_equal(B.w->stats.accel_denies, 10);
 	assert_int_equal(B.w->stats.deny[IB_R_BAD_STATE], 3);
+}
+
+/* A host that asks a worker that does not have the flow is told whom to ask. */
+static void test_redirect(void **state)
+{
+	uint32_t granted = 0, redirected = 0;
+
+	B.gw->n_worker = 2;
+	for (uint16_t slot = 0; slot < B_SLOTS; slot++) {
+		struct b_conn *k = b_conn_new(slot);
+		const uint32_t owner = gw_spread_flow(B.gw, &k->flow);
+		struct ib_req r;
+		struct b_msg *m;
+
+		b_req(k, &r);
+		if (owner == B.w->index) {
+			assert_int_equal(ask(&r), IB_R_NONE);
+			granted++;
+			continue;
+		}
+		B.n_msg = 0;
+		b_send(IB_MID_REQ, &r);
+		m = b_wait(IB_MID_REDIRECT);
+		assert_int_equal(be16toh(m->ctl.worker), owner);
+		assert_int_equal(m->ctl.req_id, r.req_id);
+		redirected++;
+	}
+	B.gw->n_worker = 1;
+	assert_true(granted && redirected);
+	assert_int_equal(B.w->stats.accel_redirects, redirected);
+	assert_int_equal(B.w->stats.accel_grants, granted);
+	assert_int_equal(B.w->stats.accel_denies, 0);
 }
 
 static void test_limits(void **state)
@@ -223,23 +255,6 @@ static void test_bounced_unknown(void **state)
 	assert_int_equal(B.w->stats.drop[GW_DROP_BOUNCED_UNKNOWN], 10);
 }
 
-static void test_ask(void **state)
-{
-	struct b_conn *k = b_conn_new(3);
-	const struct ib_reoffer *m;
-
-	assert_int_equal(gw_accel_ask(B.w, 0, &k->flow), 0);
-	m = &b_wait(IB_MID_ASK)->reoffer;
-	assert_memory_equal(m->remote, k->flow.remote.b, 16);
-	assert_memory_equal(m->local, k->flow.local.b, 16);
-	assert_int_equal(m->rport, k->flow.rport);
-	assert_int_equal(m->lport, k->flow.lport);
-	assert_int_equal(B.w->stats.accel_asks, 1);
-	B.link->up = false;
-	assert_int_equal(gw_accel_ask(B.w, 0, &k->flow), ENOTCONN);
-	B.link->up = true;
-}
-
 static void test_prepared_goes_natively(void **state)
 {
 	struct b_conn *k = b_conn_new(0);
@@ -260,13 +275,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_refusals, b_open, b_close),
+		cmocka_unit_test_setup_teardown(test_redirect, b_open, b_close),
 		cmocka_unit_test_setup_teardown(test_limits, b_open, b_close),
 		cmocka_unit_test_setup_teardown(test_old_grant, b_open, b_close),
 		cmocka_unit_test_setup_teardown(test_cancel_after_commit, b_open, b_close),
 		cmocka_unit_test_setup_teardown(test_mid_stream, b_open, b_close),
 		cmocka_unit_test_setup_teardown(test_bounced_before_commit, b_open, b_close),
 		cmocka_unit_test_setup_teardown(test_bounced_unknown, b_open, b_close),
-		cmocka_unit_test_setup_teardown(test_ask, b_open, b_close),
 		cmocka_unit_test_setup_teardown(test_prepared_goes_natively, b_open, b_close),
 	};
 

@@ -31,7 +31,7 @@ static struct rte_mempool *pool_of(const char *name, uint32_t step)
 static void side_by_side(void **state)
 {
 	struct rte_mempool *mp = pool_of("near", 1);
-	static struct gw_worker w;
+	static struct gw_worker w = {.gw = &gb};
 
 	assert_int_equal(mp->nb_mem_chunks, PIECES);
 	assert_int_equal(gw_pool_register(&dev, mp, w.pool_mr, RTE_DIM(w.pool_mr)), 0);
@@ -48,7 +48,7 @@ static void side_by_side(void **state)
 static void scattered(void **state)
 {
 	struct rte_mempool *some = pool_of("some", 8), *many = pool_of("many", 2);
-	static struct gw_worker w;
+	static struct gw_worker w = {.gw = &gb};
 
 	assert_int_equal(gw_pool_register(&dev, many, w.pool_mr, RTE_DIM(w.pool_mr)), E2BIG);
 	assert_null(w.pool_mr[0]);

@@ -230,6 +230,7 @@ void tcp_init(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_op
 	c->cfg = cfg;
 	c->ops = ops;
 	c->nagle = cfg->nagle;
+	c->cc = cfg->cc;
 	tcp_set_state(c, TCP_S_CLOSED);
 }
 
@@ -258,11 +259,8 @@ void tcp_start(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now)
 
 void tcp_set_cfg(struct tcp_conn *c, const struct tcp_cfg *cfg)
 {
-	bool other = c->cfg->cc != cfg->cc;
-
 	c->cfg = cfg;
-	if (other)
-		tcp_cc_rest(c);
+	tcp_cc_select(c);
 	tcp_keep_pause(c);
 }
 
@@ -340,6 +338,8 @@ void tcp_produced(struct tcp_conn *c, uint32_t bytes, uint64_t now)
 		return;
 	if (!in_order(c->snd_una, c->snd_avail + bytes))
 		return;
+	if (tcp_cc_of(c)->path)
+		tcp_rate_dry(c, now);
 	c->snd_avail += bytes;
 }
 

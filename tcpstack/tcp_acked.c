@@ -24,6 +24,8 @@ void tcp_delivered(struct tcp_conn *c, const struct tcp_txrec *r, uint32_t end, 
 {
 	a->delivered += end - r->start;
 	tcp_rack_delivered(c, r, end, a);
+	if (a->sample)
+		tcp_rate_delivered(c, r, end, a);
 	if (r->flags & TCP_REC_RETX) {
 		a->retx = true;
 		return;
@@ -116,10 +118,16 @@ void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 {
 	struct tcp_ack a = {.seg = seg, .now = now, .rtt_us = TCP_NO_RTT, .rtt_min_us = TCP_NO_RTT};
 	uint32_t wnd = c->snd_wnd, flight = tcp_flight(c), sacked = tcp_sack_bytes(c);
+	struct tcp_sample sample;
 	bool undone;
 
 	if (tcp_lt(seg->ack, c->snd_una))
 		return;
+	if (tcp_cc_of(c)->path && flight) {
+		tcp_rate_dry(c, now);
+		sample = (struct tcp_sample){.any = false};
+		a.sample = &sample;
+	}
 	a.acked = seg->ack - c->snd_una;
 	tcp_window_in(c, seg);
 	if (!c->snd_wnd || !flight)
@@ -141,6 +149,8 @@ void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 	if (flight && !undone)
 		tcp_recovery_ack(c, &a);
 	tcp_ecn_ack(c, &a);
+	if (a.sample)
+		tcp_rate_ack(c, &a);
 	restart_timer(c, &a);
 	if (c->marked)
 		c->marked = c->sacked || c->lost || c->dup_acks;

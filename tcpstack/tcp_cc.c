@@ -11,16 +11,11 @@
  */
 #include "tcpstack/tcp_priv.h"
 
-static const struct tcp_cc *const table[] = {
+const struct tcp_cc *const tcp_cc_table[TCP_CC_COUNT] = {
 #define _(sym, ops, name) [TCP_CC_##sym] = &tcp_cc_##ops,
 	TCP_FOREACH_CC(_)
 #undef _
 };
-
-static const struct tcp_cc *cc(const struct tcp_conn *c)
-{
-	return table[c->cfg->cc];
-}
 
 const char *tcp_cc_name(enum tcp_cc_kind k)
 {
@@ -48,15 +43,17 @@ bool tcp_cc_may_grow(const struct tcp_conn *c)
 
 void tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint64_t now)
 {
+	if (tcp_cc_of(c)->path)
+		return;
 	if (c->cwnd < c->ssthresh) {
-		uint32_t may = cc(c)->slow_start(c, acked);
+		uint32_t may = tcp_cc_of(c)->slow_start(c, acked);
 		uint32_t step = tcp_min(may, c->ssthresh - c->cwnd);
 
 		c->cwnd += tcp_hystart_growth(c, step);
 		acked = step < may ? acked - step : 0;
 	}
 	if (acked)
-		cc(c)->avoid(c, tcp_min(acked, c->cwnd), tcp_ms(now));
+		tcp_cc_of(c)->avoid(c, tcp_min(acked, c->cwnd), tcp_ms(now));
 	c->cwnd = tcp_min(c->cwnd, TCP_CWND_MAX);
 }
 
@@ -64,23 +61,40 @@ void tcp_cc_reduce(struct tcp_conn *c)
 {
 	tcp_stats_cwnd(c);
 	c->stats.pre_cong_cwnd += c->cwnd;
-	c->ssthresh = tcp_max(cc(c)->reduce(c), 2u * c->mss);
+	c->ssthresh = tcp_max(tcp_cc_of(c)->reduce(c), 2u * c->mss);
 }
 
-void tcp_cc_rest(struct tcp_conn *c)
+void tcp_cc_signal(struct tcp_conn *c)
 {
-	cc(c)->rest(c);
+	tcp_cc_reduce(c);
+	if (tcp_cc_of(c)->path)
+		tcp_cc_of(c)->path->signal(c);
+	else
+		c->cwnd = c->ssthresh;
+	c->undo_ok = false;
+}
+
+void tcp_cc_select(struct tcp_conn *c)
+{
+	if (c->cc == c->cfg->cc)
+		return;
+	tcp_cc_of(c)->rest(c);
+	c->cc = c->cfg->cc;
+	c->w_max = c->cwnd_prior = 0;
+	tcp_cc_of(c)->rest(c);
 }
 
 void tcp_cc_idle(struct tcp_conn *c)
 {
+	if (tcp_cc_of(c)->path)
+		return; /* it restarts by pacing */
 	c->cwnd = tcp_min(c->cwnd, tcp_cc_initial(c));
-	cc(c)->rest(c);
+	tcp_cc_of(c)->rest(c);
 }
 
 void tcp_cc_undo(struct tcp_conn *c)
 {
 	c->cwnd = tcp_max(c->cwnd, c->undo_cwnd);
 	c->ssthresh = tcp_max(c->ssthresh, c->undo_ssthresh);
-	cc(c)->undo(c);
+	tcp_cc_of(c)->undo(c);
 }

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tcpstack/tcp_bbr.h"
 #include "tcpstack/tcp_pool.h"
 
 #define TCP_HOT_BYTES 320 /* of struct tcp_conn: all that traffic in order touches (tests/hot) */
@@ -185,6 +186,7 @@ struct tcp_conn {
 	bool epoch_valid : 1;	    /* CUBIC's epoch has begun */
 	bool zero_out : 1;	    /* the last window we advertised was 0 */
 	uint8_t limit : 2;	    /* enum tcp_limit */
+	uint8_t cc : 2;		    /* enum tcp_cc_kind that has it, cfg->cc since tcp_set_cfg() */
 	bool ecn_ok : 1;	    /* both SYNs agreed on ECN, RFC 3168 */
 	bool ecn_ask : 1;	    /* opening: our SYN asks for ECN */
 	bool cwr_due : 1;	    /* the next new segment carries CWR (tcp_ecn.c) */
@@ -305,12 +307,22 @@ struct tcp_conn {
 	uint8_t reo_persist;	/* RACK.reo_wnd_persist */
 
 	/* Congestion control: tcp_cubic.c, tcp_newreno.c; bytes, milliseconds */
-	uint32_t w_max;	      /* window before the last reduction */
+	union {
+		uint32_t w_max;	 /* CUBIC: window before the last reduction */
+		uint32_t bbr_bw; /* BBR: fastest rate, once the pipe was full; 0 before */
+	};
 	uint32_t w_est;	      /* what Reno would have */
 	uint32_t w_est_acked; /* acknowledged bytes not yet turned into w_est, or into cwnd */
-	uint32_t cwnd_prior;  /* cwnd at the last reduction */
-	uint32_t epoch_ms;    /* start of the epoch */
-	uint32_t k_ms;	      /* K: time from epoch to w_max */
+	union {
+		uint32_t cwnd_prior;	/* CUBIC: cwnd at the last reduction */
+		uint32_t bbr_in_flight; /* BBR: its inflight_long */
+	};
+	uint32_t epoch_ms; /* start of the epoch */
+	uint32_t k_ms;	   /* K: time from epoch to w_max */
+
+	/* Congestion control by a model of the path: tcp_rate.c, tcp_bbr*.c */
+	struct tcp_rate rate;
+	struct tcp_bbr bbr;
 
 	/* Receiver: tcp_input.c, tcp_ooo.c, tcp_ack.c */
 	uint32_t fin_seq;		    /* sequence number of the client's FIN */
@@ -335,7 +347,7 @@ struct tcp_conn {
 	uint8_t soft_error;    /* (readable) enum tcp_icmp_kind of the last soft error */
 };
 
-static_assert(sizeof(struct tcp_conn) <= 768, "one connection must stay small");
+static_assert(sizeof(struct tcp_conn) <= 864, "one connection must stay small");
 static_assert(offsetof(struct tcp_conn, stats) + offsetof(struct tcp_stats, retx_segs) <=
 		      TCP_HOT_BYTES,
 	      "what is hot stays together");

@@ -25,9 +25,7 @@ void tcp_ecn_ack(struct tcp_conn *c, const struct tcp_ack *a)
 		return;
 	/* The reduction of a recovery under way answers this signal as well. */
 	if (c->recovery == TCP_R_OPEN) {
-		tcp_cc_reduce(c);
-		c->cwnd = c->ssthresh;
-		c->undo_ok = false;
+		tcp_cc_signal(c);
 		c->stats.ecn_signals++;
 	}
 	tcp_ecn_reduced(c);

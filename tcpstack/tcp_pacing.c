@@ -20,15 +20,19 @@
 
 static bool active(const struct tcp_conn *c)
 {
-	return c->cfg->pacing && c->srtt_us;
+	return (c->cfg->pacing || tcp_cc_of(c)->path) && c->srtt_us;
 }
 
 /* Bytes per second. During recovery cwnd may be small while much is SACKed: the flight counts. */
 static uint64_t rate(const struct tcp_conn *c)
 {
 	uint64_t window = tcp_max(c->cwnd, tcp_flight(c)), r;
-	uint32_t gain = c->cwnd < c->ssthresh ? GAIN_SLOW_START : GAIN_AVOIDANCE;
+	uint32_t gain = GAIN_AVOIDANCE;
 
+	if (tcp_cc_of(c)->path)
+		return tcp_cc_of(c)->path->rate(c);
+	if (c->cwnd < c->ssthresh && c->recovery != TCP_R_RECOVERY)
+		gain = GAIN_SLOW_START;
 	r = window * gain * 100000 / c->srtt_us;
 	return r ? r : 1;
 }

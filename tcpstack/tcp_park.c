@@ -30,6 +30,7 @@
 	_(ecn_seq) _(rto_us) _(undo_seq) _(undo_bytes)                                                     \
 	_(undo_cwnd) _(undo_ssthresh) _(undo_tsval)                                             \
 	_(w_est) _(w_est_acked) _(epoch_ms) _(k_ms)              /* an epoch begins anew */     \
+	_(rate) _(bbr)                                           /* begins with what is kept */ \
 	_(hs_end) _(hs_last_ms) _(hs_cur_ms) _(hs_base_ms) _(hs_count) _(hs_css)                \
 	_(pm_end) _(pm_seq) _(pm_probe_end)                      /* no probe is out */          \
 	_(ptb_seq) _(ptb_mss)                                    /* no error is pending */      \
@@ -65,6 +66,30 @@ static bool same(struct tcp_conn *trial, const struct tcp_conn *c)
 	return memcmp(trial, c, sizeof(*c)) == 0;
 }
 
+static void restore(struct tcp_conn *c, const struct tcp_parked *p, const struct tcp_cfg *cfg,
+		    const struct tcp_ops *ops)
+{
+	memset(c, 0, sizeof(*c));
+	c->cfg = cfg;
+	c->ops = ops;
+#define _(type, name) c->name = p->name;
+	TCP_FOREACH_KEPT(_)
+#undef _
+#define _(name) c->name = p->name;
+	TCP_FOREACH_KEPT_FLAG(_)
+#undef _
+	c->limit = p->limit;
+	c->cc = p->cc;
+	c->stats = p->stats;
+	c->t_ack = TCP_NEVER;
+	c->snd_una = c->want_nxt = c->snd_sml = c->rtt_seq = c->snd_nxt;
+	c->recover = c->snd_nxt - 1;
+	c->ecn_seq = c->snd_nxt;
+	c->rcv_placed = c->rcv_acked = c->rcv_nxt;
+	c->pm_low = c->mss < c->mss_max;
+	c->fin_seq = c->rcv_nxt - 1;
+}
+
 int tcp_park(const struct tcp_conn *c, struct tcp_parked *p, uint64_t now)
 {
 	struct tcp_conn trial;
@@ -78,32 +103,17 @@ int tcp_park(const struct tcp_conn *c, struct tcp_parked *p, uint64_t now)
 	TCP_FOREACH_KEPT_FLAG(_)
 #undef _
 	p->limit = c->limit;
+	p->cc = c->cc;
 	p->stats = c->stats;
-	tcp_unpark(&trial, p, c->cfg, c->ops);
+	restore(&trial, p, c->cfg, c->ops);
 	return same(&trial, c) ? 0 : EBUSY;
 }
 
 void tcp_unpark(struct tcp_conn *c, const struct tcp_parked *p, const struct tcp_cfg *cfg,
 		const struct tcp_ops *ops)
 {
-	memset(c, 0, sizeof(*c));
-	c->cfg = cfg;
-	c->ops = ops;
-#define _(type, name) c->name = p->name;
-	TCP_FOREACH_KEPT(_)
-#undef _
-#define _(name) c->name = p->name;
-	TCP_FOREACH_KEPT_FLAG(_)
-#undef _
-	c->limit = p->limit;
-	c->stats = p->stats;
-	c->t_ack = TCP_NEVER;
-	c->snd_una = c->want_nxt = c->snd_sml = c->rtt_seq = c->snd_nxt;
-	c->recover = c->snd_nxt - 1;
-	c->ecn_seq = c->snd_nxt;
-	c->rcv_placed = c->rcv_acked = c->rcv_nxt;
-	c->pm_low = c->mss < c->mss_max;
-	c->fin_seq = c->rcv_nxt - 1;
+	restore(c, p, cfg, ops);
+	tcp_cc_select(c); /* another one may have been configured meanwhile */
 }
 
 uint64_t tcp_parked_deadline(const struct tcp_parked *p)

@@ -33,8 +33,8 @@
 	_(uint32_t, rcv_max)                                              \
 	_(uint32_t, cwnd)	/* congestion control */                  \
 	_(uint32_t, ssthresh)                                             \
-	_(uint32_t, w_max)                                                \
-	_(uint32_t, cwnd_prior)                                           \
+	_(uint32_t, w_max)	/* or bbr_bw */                           \
+	_(uint32_t, cwnd_prior)	/* or bbr_in_flight */                    \
 	_(uint32_t, srtt_us)	/* round-trip time */                     \
 	_(uint32_t, rttvar_us)                                            \
 	_(uint32_t, min_rtt_us)                                           \
@@ -85,6 +85,7 @@ struct tcp_parked {
 	TCP_FOREACH_KEPT_FLAG(_)
 #undef _
 	uint8_t limit : 2;	/* enum tcp_limit */
+	uint8_t cc : 2;		/* enum tcp_cc_kind */
 	struct tcp_stats stats; /* counters */
 };
 

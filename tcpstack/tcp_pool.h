@@ -20,6 +20,7 @@
 #define TCP_REC_RETX	0x04 /* retransmitted at least once */
 #define TCP_REC_SPREAD	0x08 /* joined: part of it left a quantum after xmit_us */
 #define TCP_REC_LIMITED 0x10 /* sent while the program, not the network, was the limit */
+#define TCP_REC_RATED	0x20 /* the members of tcp_rate.c are known */
 
 /** One run [start, end) in flight. A connection's records cover its flight without a gap. */
 struct tcp_txrec {
@@ -27,10 +28,11 @@ struct tcp_txrec {
 	uint32_t start;		     /* first sequence number */
 	uint32_t end;		     /* one past the last; our FIN counts one */
 	uint32_t xmit_us;	     /* when it left last, low 32 bits */
-	uint32_t delivered;	     /* bytes delivered when it left (tcp_rate.c), modulo 2^32 */
-	uint32_t delivered_us;	     /* when that became known, low 32 bits */
-	uint32_t flags : 8;	     /* TCP_REC_* */
-	uint32_t send_us : 24;	     /* time that the bytes of its rate sample took to leave */
+	uint32_t delivered; /* tcp_rate_pos() when it left; this and what follows: tcp_rate.c */
+	uint32_t flags : 8; /* TCP_REC_* */
+	uint32_t lost : 24; /* 64 bytes deemed lost until it left, modulo 2^24 */
+	uint16_t send_time; /* from the start of its rate sample to xmit_us, packed */
+	uint16_t ack_time;  /* from the delivery before it left to xmit_us, packed */
 };
 
 static_assert(sizeof(struct tcp_txrec) <= 32, "two records to a cache line");

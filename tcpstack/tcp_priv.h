@@ -24,9 +24,25 @@
 #define TCP_MSS_MIN	    64	       /* smaller announcements are taken for this */
 #define TCP_NO_RTT	    UINT32_MAX /* no RTT was measured */
 
+/* Delivery-rate sample of one ACK, or of one loss (tcp_rate.c). */
+struct tcp_sample {
+	bool any;	      /* something was delivered whose sending is known */
+	bool limited;	      /* the sender ran dry meanwhile: the path may be faster */
+	uint32_t xmit_us;     /* when the newest run of it left, low 32 bits */
+	uint32_t end;	      /* its end */
+	uint32_t prior;	      /* tcp_rate_pos() when it left */
+	uint32_t interval_us; /* time of the sample */
+	uint32_t delivered;   /* bytes delivered in it */
+	uint32_t fresh;	      /* bytes that this ACK was the first to tell of */
+	uint32_t rate;	      /* counts TCP_RATE_UNIT, 0: not known */
+	uint32_t in_flight;   /* bytes in flight when it left, itself included; 0: not known */
+	uint32_t lost;	      /* bytes deemed lost since it left */
+};
+
 /* What one acceptable ACK says; filled in by tcp_acked.c on its way. */
 struct tcp_ack {
 	const struct tcp_seg *seg; /* the segment */
+	struct tcp_sample *sample; /* for a controller that goes by rates; NULL: none asks */
 	uint64_t now;		   /* when it came */
 	uint32_t acked;		   /* bytes newly acknowledged */
 	uint32_t delivered;	   /* bytes newly acknowledged or SACKed */
@@ -365,15 +381,41 @@ void tcp_recovery_reo(struct tcp_conn *c, uint64_t now); /* the reordering timer
 void tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint64_t now); /* grows cwnd */
 bool tcp_cc_may_grow(const struct tcp_conn *c);	   /* it was used enough for that */
 void tcp_cc_reduce(struct tcp_conn *c);		   /* ssthresh for a congestion event */
-void tcp_cc_rest(struct tcp_conn *c);		   /* the controller begins anew */
+void tcp_cc_select(struct tcp_conn *c);		   /* the controller of its configuration */
 void tcp_cc_idle(struct tcp_conn *c);		   /* restart after idling, RFC 5681 4.1 */
 void tcp_cc_undo(struct tcp_conn *c);		   /* a reduction is taken back */
 uint32_t tcp_cc_initial(const struct tcp_conn *c); /* RFC 6928 */
 
-/* tcp_cubic.c, tcp_newreno.c: the controllers */
+void tcp_cc_signal(struct tcp_conn *c); /* congestion, with nothing to send again */
+
+/* tcp_cubic.c, tcp_newreno.c, tcp_bbr.c: the controllers */
 #define _(sym, ops, name) extern const struct tcp_cc tcp_cc_##ops;
 TCP_FOREACH_CC(_)
 #undef _
+extern const struct tcp_cc *const tcp_cc_table[TCP_CC_COUNT];
+
+/* The connection's controller. */
+static inline const struct tcp_cc *tcp_cc_of(const struct tcp_conn *c)
+{
+	return tcp_cc_table[c->cc];
+}
+
+/* tcp_rate.c: for controllers that go by a model of the path. */
+void tcp_rate_sent(struct tcp_conn *c, struct tcp_txrec *r, uint64_t now); /* r left, or again */
+void tcp_rate_wire(struct tcp_txrec *r, uint32_t later); /* it left `later` microseconds later */
+void tcp_rate_delivered(struct tcp_conn *c, const struct tcp_txrec *r, uint32_t end,
+			struct tcp_ack *a);			   /* r was, up to end */
+void tcp_rate_lost(struct tcp_conn *c, const struct tcp_txrec *r); /* r is deemed lost now */
+void tcp_rate_ack(struct tcp_conn *c, struct tcp_ack *a);	   /* completes the sample, tells */
+void tcp_rate_limit(struct tcp_conn *c);	     /* samples of what is in flight are limited */
+void tcp_rate_dry(struct tcp_conn *c, uint64_t now); /* checks whether the sender has run dry */
+
+/* Bytes delivered until now, as a position that moves like snd_una. */
+static inline uint32_t tcp_rate_pos(const struct tcp_conn *c)
+{
+	return c->snd_una + c->sacked;
+}
+
 uint32_t tcp_cbrt(uint64_t x); /* floor of the cube root */
 
 /* tcp_pacing.c */

@@ -24,6 +24,8 @@ void tcp_prr_ack(struct tcp_conn *c, uint32_t delivered, bool safe)
 	uint32_t pipe = tcp_sack_pipe(c), mss = tcp_eff_mss(c);
 	int64_t may;
 
+	if (tcp_cc_of(c)->path)
+		return;
 	c->prr_delivered += delivered;
 	if (pipe > c->ssthresh) {
 		uint64_t part = (uint64_t)c->prr_delivered * c->ssthresh;

@@ -95,6 +95,8 @@ void tcp_rec_sent(struct tcp_conn *c, uint32_t start, uint32_t end, uint64_t now
 		c->rec = r;
 	c->rec_tail = r;
 	c->n_rec++;
+	if (tcp_cc_of(c)->path)
+		tcp_rate_sent(c, r, now);
 }
 
 /* Takes the record behind r out of the list. */
@@ -213,6 +215,8 @@ void tcp_rec_set(struct tcp_conn *c, struct tcp_txrec *r, uint32_t fate)
 		c->n_sacked++;
 	} else if (fate & TCP_REC_LOST) {
 		c->lost += len;
+		if (tcp_cc_of(c)->path)
+			tcp_rate_lost(c, r);
 	}
 }
 
@@ -258,6 +262,8 @@ void tcp_rec_retx(struct tcp_conn *c, uint32_t seq, uint32_t end, uint64_t now)
 		tcp_rec_set(c, r, 0);
 		r->flags |= TCP_REC_RETX;
 		stamp(c, r, now);
+		if (tcp_cc_of(c)->path)
+			tcp_rate_sent(c, r, now);
 	}
 	tcp_rec_tidy(c);
 }
@@ -271,8 +277,11 @@ void tcp_rec_wire(struct tcp_conn *c, uint32_t seq, uint32_t end, uint64_t now)
 	if (!tcp_leq(r->start, seq))
 		r = c->rec;
 	for (; r && tcp_lt(r->start, end); r = SLIST_NEXT(r, next)) {
-		if (tcp_leq(seq, r->start) && tcp_leq(r->end, end))
-			r->xmit_us = (uint32_t)now;
+		if (!tcp_leq(seq, r->start) || !tcp_leq(r->end, end))
+			continue;
+		if (r->flags & TCP_REC_RATED)
+			tcp_rate_wire(r, (uint32_t)now - r->xmit_us);
+		r->xmit_us = (uint32_t)now;
 	}
 }
 

@@ -103,8 +103,6 @@ void tcp_tlp_ack(struct tcp_conn *c, const struct tcp_ack *a)
 	c->tlp_out = false;
 	/* Only the probe can have filled the hole: a loss without recovery, section 7.4.2. */
 	if (c->tlp_retx && !a->dsack && c->recovery == TCP_R_OPEN) {
-		tcp_cc_reduce(c);
-		c->cwnd = c->ssthresh;
-		c->undo_ok = false;
+		tcp_cc_signal(c);
 	}
 }

@@ -3,7 +3,9 @@
  * tcp_goodput.c - one cell of the goodput table: several Linux senders and as many TCP cores, all
  * at the same time, each over a lossy link of its own to a Linux receiver.
  *
- *   tcp_goodput LOSS_PPM RTT_US RATE_MBIT PAIRS SECONDS SEED
+ *   tcp_goodput LOSS_PPM RTT_US RATE_MBIT PAIRS SECONDS SEED CONTROL
+ *
+ * CONTROL is the congestion control of both, cubic or bbr (exit 77: the kernel does not have it).
  *
  * The receivers' program connects; a kernel's listening socket or the core answers. One process
  * moves all packets between TUN devices in two namespaces through emulated links (wire_link.h):
@@ -63,6 +65,7 @@ struct flow {
 static struct flow flows[MAX_FLOWS];
 static unsigned int n_flows;
 static struct shared *shared;
+static enum tcp_cc_kind control;
 
 static uint64_t now_us(void)
 {
@@ -279,11 +282,13 @@ static void setup_flow(unsigned int i, uint32_t loss, uint32_t rtt, uint32_t mbi
 	f->core.out = core_out;
 	f->core.arg = f;
 	f->core.backlog = BACKLOG;
+	f->core.cfg.cc = (uint8_t)control;
 }
 
 /* Devices and listening sockets of the sending kernel, in a namespace of their own. */
 static void open_senders(int *listeners)
 {
+	const char *cc = tcp_cc_name(control);
 	char name[16];
 
 	if ((errno = wire_enter_netns()))
@@ -297,8 +302,10 @@ static void open_senders(int *listeners)
 		if (flows[i].s_fd < 0)
 			die("TUN");
 		listeners[i] = socket(AF_INET, SOCK_STREAM, 0);
-		if (setsockopt(listeners[i], IPPROTO_TCP, TCP_CONGESTION, "cubic", 5) ||
-		    bind(listeners[i], (struct sockaddr *)&a, sizeof(a)) || listen(listeners[i], 1))
+		if (setsockopt(listeners[i], IPPROTO_TCP, TCP_CONGESTION, cc,
+			       (socklen_t)strlen(cc)))
+			die("TCP_CONGESTION");
+		if (bind(listeners[i], (struct sockaddr *)&a, sizeof(a)) || listen(listeners[i], 1))
 			die("listen");
 	}
 }
@@ -342,8 +349,11 @@ int main(int argc, char **argv)
 	uint64_t end;
 	bool ok = true;
 
-	if (argc != 7 || atoi(argv[4]) < 1 || atoi(argv[4]) > MAX_PAIRS || atoi(argv[3]) < 1) {
-		fprintf(stderr, "usage: %s LOSS_PPM RTT_US RATE_MBIT PAIRS SECONDS SEED\n",
+	while (argc == 8 && control < TCP_CC_COUNT && strcmp(argv[7], tcp_cc_name(control)))
+		control++;
+	if (argc != 8 || control == TCP_CC_COUNT || atoi(argv[4]) < 1 ||
+	    atoi(argv[4]) > MAX_PAIRS || atoi(argv[3]) < 1) {
+		fprintf(stderr, "usage: %s LOSS_PPM RTT_US RATE_MBIT PAIRS SECONDS SEED CONTROL\n",
 			argv[0]);
 		return 2;
 	}

@@ -113,6 +113,7 @@ static void setup(struct world *w)
 {
 	struct tcp_state_io st = {.version = TCP_STATE_VERSION, .state = TCP_S_ESTABLISHED};
 	uint8_t bits = (uint8_t)take(w, 1);
+	uint32_t bulk;
 
 	tcp_cfg_default(&w->cfg);
 	tcp_pool_init(&w->pool, w->rec, 32, 16);
@@ -120,7 +121,10 @@ static void setup(struct world *w)
 	w->cfg.user_timeout_us = 20000000;
 	w->cfg.cc = bits & 16 ? TCP_CC_NEWRENO : TCP_CC_CUBIC;
 	w->cfg.pacing = bits & 16;
-	w->cfg.max_want = 1u << (8 + take(w, 1) % 9);
+	bulk = take(w, 1);
+	if (bulk & 128)
+		w->cfg.cc = TCP_CC_BBR;
+	w->cfg.max_want = 1u << (8 + bulk % 9);
 	w->cfg.max_burst = 3000 + take(w, 2);
 	w->now = 1000000;
 	st.sack_ok = bits & 1;
@@ -246,6 +250,8 @@ static void icmp(struct world *w)
 
 static void step(struct world *w)
 {
+	uint32_t bits;
+
 	switch (take(w, 1) % 25) {
 	case 0:
 	case 1:
@@ -279,8 +285,12 @@ static void step(struct world *w)
 		tcp_sent(&w->c, w->c.snd_una + (take(w, 1) << 4), take(w, 2), w->now);
 		break;
 	case 12:
-		if (take(w, 1) % 8 == 0)
+		bits = take(w, 1);
+		if (bits % 8 == 0)
 			ready(w, true);
+		w->cfg.cc = (bits >> 3) % TCP_CC_COUNT;
+		if (bits % 8 == 1)
+			tcp_set_cfg(&w->c, &w->cfg);
 		break;
 	case 13:
 		if (take(w, 1) % 4 == 0)

@@ -108,6 +108,7 @@ static void setup(struct world *w)
 {
 	uint8_t seed[4 * TCP_KEY_LEN] = {(uint8_t)take(w, 1)};
 	uint8_t bits = (uint8_t)take(w, 1);
+	uint32_t backlog;
 
 	tcp_keys_init(&w->keys, seed);
 	tcp_cfg_default(&w->cfg);
@@ -132,9 +133,12 @@ static void setup(struct world *w)
 		.lop = &listen_ops,
 		.offer = {1 + take(w, 3), (uint16_t)(64 + take(w, 2) % 9000),
 			  (uint8_t)(take(w, 1) & TCP_O_ALL), (uint8_t)(take(w, 1) % 16)},
-		.backlog = take(w, 1) % FLOWS,
 		.cookies = bits >> 3 & 3,
 	};
+	backlog = take(w, 1);
+	w->l.backlog = backlog % FLOWS;
+	if (backlog & 128)
+		w->cfg.cc = TCP_CC_BBR;
 	if (w->l.offer.wscale == 15)
 		w->l.offer.wscale = TCP_WSCALE_AUTO;
 	for (unsigned int i = 0; i < FLOWS; i++) {

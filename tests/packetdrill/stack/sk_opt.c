@@ -14,6 +14,7 @@
 static const char cc_name[TCP_CC_COUNT][16] = {
 	[TCP_CC_CUBIC] = "cubic",
 	[TCP_CC_NEWRENO] = "reno",
+	[TCP_CC_BBR] = "bbr",
 };
 
 static int fail(int err)

@@ -17,6 +17,7 @@ static void test_names(void **state)
 {
 	assert_string_equal(tcp_cc_name(TCP_CC_CUBIC), "cubic");
 	assert_string_equal(tcp_cc_name(TCP_CC_NEWRENO), "newreno");
+	assert_string_equal(tcp_cc_name(TCP_CC_BBR), "bbr");
 	assert_string_equal(tcp_cc_name(TCP_CC_COUNT), "invalid");
 }
 
@@ -125,13 +126,15 @@ static void round_trip(struct tt *t, uint32_t *off, uint32_t n, uint32_t acks)
 	*off += n;
 }
 
-/* RFC 7661: slow start goes on while more than half of the window is used; both controllers. */
+/* RFC 7661: slow start goes on while more than half of the window is used; all that have one. */
 static void test_half_used(void **state)
 {
 	struct tt t;
 	uint32_t off;
 
 	for (unsigned int k = 0; k < TCP_CC_COUNT; k++) {
+		if (tcp_cc_table[k]->path)
+			continue;
 		setup(&t, k, 10000);
 		off = 0;
 		round_trip(&t, &off, 5000, 5);

@@ -31,6 +31,8 @@ void tcp_delivered(struct tcp_conn *c, const struct tcp_txrec *r, uint32_t end, 
 		return;
 	}
 	note_rtt(c, r, a);
+	if (c->backoff && !tcp_lt(r->start, c->recover))
+		a->fresh = true;
 	if (c->recovery == TCP_R_LOSS && tcp_leq(end, c->recover))
 		a->orig = true;
 }
@@ -41,6 +43,7 @@ static void cumulative(struct tcp_conn *c, struct tcp_ack *a)
 	uint32_t ack = a->seg->ack;
 	const struct tcp_txrec *r;
 
+	a->sent_us = c->rec ? c->rec->xmit_us : (uint32_t)a->now;
 	TCP_FOREACH_REC(r, c)
 	{
 		if (!tcp_lt(r->start, ack))

@@ -46,6 +46,7 @@ struct tcp_ack {
 	uint64_t now;		   /* when it came */
 	uint32_t acked;		   /* bytes newly acknowledged */
 	uint32_t delivered;	   /* bytes newly acknowledged or SACKed */
+	uint32_t sent_us;	   /* when the first byte acknowledged left last, low 32 bits */
 	uint32_t rtt_us;	   /* of the first run to be timed, TCP_NO_RTT: none */
 	uint32_t rtt_min_us;	   /* smallest of what was sent once, TCP_NO_RTT: none */
 	bool dup;		   /* a duplicate ACK, RFC 5681 section 2 */
@@ -53,6 +54,7 @@ struct tcp_ack {
 	bool dsack;		   /* the client reports a duplicate, RFC 2883 */
 	bool orig;		   /* delivered: sent before the timeout and never again */
 	bool retx;		   /* delivered: something retransmitted */
+	bool fresh;		   /* delivered: sent after the last timeout, once */
 	bool racked;		   /* RACK has seen something delivered by this ACK */
 };
 

@@ -6,7 +6,11 @@
  * One run per round trip is timed in microseconds, from the moment it was given
  * to the wire: the first one sent at or behind rtt_seq. An ACK for anything
  * that was retransmitted times nothing (Karn); the echoed timestamp serves
- * instead, in its milliseconds. Only a sample ends the back-off, RFC 6298 section 5.
+ * instead, in its milliseconds.
+ *
+ * What ends the back-off is a sample, RFC 6298 section 5, or that something arrived
+ * which was sent after the last timeout and only once (RFC 8961 section 4, 4a),
+ * whether it can be timed or not.
  */
 #include "tcpstack/tcp_priv.h"
 
@@ -32,21 +36,32 @@ void tcp_rtt_sample(struct tcp_conn *c, uint32_t us)
 	c->srtt_us = tcp_max(c->srtt_us, 1);
 }
 
-/* RTT by the echoed timestamp, in its milliseconds. Returns TCP_NO_RTT when there is none. */
-static uint32_t echoed(const struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
+/*
+ * RTT by the echoed timestamp, in its milliseconds. Returns TCP_NO_RTT when there is none.
+ *
+ * An echo older than the last transmission of what is acknowledged is no sample. The client may
+ * have had it long ago, and the ACK was lost: what it answers now is a duplicate, which does not
+ * move TS.Recent (RFC 7323 section 4.3), so the echo is as old as the timeout was long. Taken
+ * for the RTT, each lost ACK would multiply the next timeout.
+ */
+static uint32_t echoed(const struct tcp_conn *c, const struct tcp_ack *a)
 {
 	uint32_t ms;
 
-	if (!c->ts_ok || !seg->has_ts || !seg->tsecr)
+	if (!c->ts_ok || !a->seg->has_ts || !a->seg->tsecr)
 		return TCP_NO_RTT;
-	ms = tcp_tsval(c, now) - seg->tsecr;
-	return ms <= RTT_MAX_US / 1000 ? tcp_max(ms, 1) * 1000 : TCP_NO_RTT;
+	ms = tcp_tsval(c, a->now) - a->seg->tsecr;
+	if (ms > RTT_MAX_US / 1000 || ms > ((uint32_t)a->now - a->sent_us) / 1000 + 1)
+		return TCP_NO_RTT;
+	return tcp_max(ms, 1) * 1000;
 }
 
 void tcp_rtt_in(struct tcp_conn *c, const struct tcp_ack *a)
 {
 	uint32_t us = a->retx ? TCP_NO_RTT : a->rtt_us;
 
+	if (a->fresh)
+		c->backoff = 0;
 	if (!a->retx && a->rtt_min_us != TCP_NO_RTT) {
 		tcp_rack_min_rtt(c, a->rtt_min_us, a->now);
 		if (a->acked)
@@ -55,7 +70,7 @@ void tcp_rtt_in(struct tcp_conn *c, const struct tcp_ack *a)
 	if (!a->acked)
 		return;
 	if (us == TCP_NO_RTT && tcp_lt(c->rtt_seq, c->snd_una))
-		us = echoed(c, a->seg, a->now);
+		us = echoed(c, a);
 	if (us == TCP_NO_RTT)
 		return;
 	tcp_rtt_sample(c, us);

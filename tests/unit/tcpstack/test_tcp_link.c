@@ -69,8 +69,11 @@ static void test_loss(void **state)
 		o.evict = true;
 		o.bytes[0] = 300000;
 		o.bytes[1] = 200000;
-		/* Without SACK and timestamps nothing ends the back-off in a long repair (Karn). */
-		run(&o, &s, (o.no_sack && o.no_ts ? 14400 : 600) * SEC);
+		/*
+		 * Without SACK and timestamps nothing ends the back-off in a long repair (Karn, as
+		 * MUST-18 has it): of 1500 runs at 15 % half took 130 s and the longest 1810 s.
+		 */
+		run(&o, &s, (o.no_sack && o.no_ts ? 4000 : 600) * SEC);
 		sim_fini(&s);
 		seed += 2;
 	}

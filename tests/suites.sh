@@ -8,7 +8,7 @@ ASAN_BUILD=$TOP/build-asan
 # and fuzzes whatever is not the fabric's unless `fuzz` does. `unit` runs the others.
 TCP_PARTS="tcpstack matrix packetdrill simulator differential"
 RESULTS=$BUILD/results
-SUITES="style unit tcp unit-asan fuzz config cli maps softhca tagsock lab fabric-faults lab-asan service vm"
+SUITES="style unit tcp unit-asan fuzz config cli docs maps softhca tagsock lab fabric-faults lab-asan service vm"
 # These only compute: they run at low priority beside what follows, which mostly waits.
 BESIDE="fuzz"
 
@@ -22,6 +22,7 @@ suite_softhca() { run_pytest softhca tests/lab/test_softhca.py; }
 suite_tagsock() { run_pytest tagsock tests/lab/test_tagsock.py; }
 suite_maps() { run_pytest maps tests/lab/test_maps.py; }
 suite_config() { run_pytest config tests/lab/test_config.py; }
+suite_docs() { run_pytest docs tests/lab/test_examples.py; }
 suite_cli() { run_pytest cli tests/lab/test_cli.py; }
 suite_lab() { run_pytest lab tests/lab -m 'not own_suite'; }
 suite_fabric_faults() { run_pytest fabric-faults tests/lab/test_fabric_faults.py; }

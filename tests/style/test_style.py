@@ -153,3 +153,12 @@ def test_compliance_is_complete():
     assert not want - set(seen), "missing"
     assert not set(seen) - want, "unknown"
     assert len(seen) == len(set(seen)), "twice: " + str({s for s in seen if seen.count(s) > 1})
+
+
+@pytest.mark.parametrize("page", sorted(p.name for p in (TOP / "docs").glob("*.[1-9]")))
+def test_manual_pages_render(page):
+    """Both formatters of this world have nothing to complain about."""
+    for command in (["groff", "-mandoc", "-ww", "-Tutf8", "-z"], ["mandoc", "-Tlint", "-Wwarning"]):
+        done = subprocess.run([*command, TOP / "docs" / page], capture_output=True, text=True, check=False)
+        said = "\n".join(line for line in (done.stdout + done.stderr).splitlines() if "outdated mandoc.db" not in line)
+        assert not said

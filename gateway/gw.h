@@ -507,6 +507,11 @@ bool gw_accel_next(struct gw_worker *w, uint32_t *it, struct gw_conn_row *row);
 /** `conn decelerate` and `conn kill` of a flow or token, on the worker. 0 or ENOENT. */
 int gw_accel_handback(struct gw_worker *w, uint32_t token, enum ib_reason r);
 int gw_accel_kill(struct gw_worker *w, uint32_t token);
+/** The service that accelerates connections of a flow's server address and port; NULL: none. */
+const struct gw_service_cfg *gw_take_service(const struct gw_cfg *cfg, const struct net_flow *f);
+/** `conn accelerate`: asks a host to request a native connection of its, on the worker. 0, or
+ * ENOTCONN: the host is not attached. What comes of it, its program's next bytes decide. */
+int gw_accel_ask(struct gw_worker *w, uint32_t host, const struct net_flow *f);
 /** Memory in use: bytes of connection structures, chunks in use, waiting frames. */
 struct gw_accel_mem {
 	uint32_t conns, conn_bytes;   /* connections and bytes of state each */

@@ -88,6 +88,15 @@ void gw_accel_send(struct gw_link *l, uint8_t mid, const void *entry)
 	}
 }
 
+void gw_accel_send_flow(struct gw_link *l, uint8_t mid, const struct net_flow *f)
+{
+	struct ib_reoffer m = {.rport = f->rport, .lport = f->lport};
+
+	memcpy(m.remote, f->remote.b, 16);
+	memcpy(m.local, f->local.b, 16);
+	gw_accel_send(l, mid, &m);
+}
+
 void gw_accel_fail(struct gw_link *l)
 {
 	gw_alink_of(l)->failed = true;

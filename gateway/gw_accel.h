@@ -176,6 +176,8 @@ void gw_accel_starve(struct gw_conn *c);
 void gw_accel_feed(struct gw_accel *a);
 /** Appends a message to the batch of a link. */
 void gw_accel_send(struct gw_link *l, uint8_t mid, const void *entry);
+/** The same for a message that names a flow: REOFFER, ASK. */
+void gw_accel_send_flow(struct gw_link *l, uint8_t mid, const struct net_flow *f);
 /** A post was refused: the link is given up at the end of this turn. */
 void gw_accel_fail(struct gw_link *l);
 /** Acceleration state of a connection's worker, and of a link. */

@@ -101,6 +101,17 @@ int gw_accel_kill(struct gw_worker *w, uint32_t token)
 	return 0;
 }
 
+int gw_accel_ask(struct gw_worker *w, uint32_t host, const struct net_flow *f)
+{
+	struct gw_link *l = &w->gw->host[host].link[w->index];
+
+	if (!w->accel || !l->up || !l->accel)
+		return ENOTCONN;
+	gw_accel_send_flow(l, IB_MID_ASK, f);
+	w->stats.accel_asks++;
+	return 0;
+}
+
 void gw_accel_mem(const struct gw_worker *w, struct gw_accel_mem *mem)
 {
 	const struct gw_accel *a = w->accel;

@@ -182,13 +182,12 @@ void gw_accel_bounced(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m
 /* Asks the host to offer the connection of a frame again. */
 static void reoffer(struct gw_accel *a, struct gw_host *h, const struct net_pkt *p)
 {
-	struct ib_reoffer r = {.rport = p->sport, .lport = p->dport};
+	const struct net_flow f = {
+		.remote = p->src, .local = p->dst, .rport = p->sport, .lport = p->dport};
 	struct gw_link *l = &h->link[a->w->index];
 
-	memcpy(r.remote, p->src.b, 16);
-	memcpy(r.local, p->dst.b, 16);
 	if (l->up && l->accel)
-		gw_accel_send(l, IB_MID_REOFFER, &r);
+		gw_accel_send_flow(l, IB_MID_REOFFER, &f);
 }
 
 void gw_stray_run(struct gw_accel *a)

@@ -26,90 +26,6 @@ static json_t *error(const char *fmt, ...)
 	return json_pack("{s:s}", "error", text);
 }
 
-/* Rows that a request names: by token, by client, or by client and server; none when what it names
- * makes no sense. */
-static json_t *matching(struct gw *gw, const json_t *req)
-{
-	const char *conn = json_string_value(json_object_get(req, "conn"));
-	json_t *server = json_object_get(req, "server"), *keys = json_object(), *found;
-	struct gw_conn_filter f;
-	char err[GW_FILTER_ERR];
-
-	json_object_set_new(keys, conn && strchr(conn, ':') ? "client" : "token",
-			    json_string(conn));
-	if (server)
-		json_object_set(keys, "server", server);
-	if (conn && gw_conn_filter_parse(&f, keys, err) == 0)
-		found = gw_control_conns(gw, &f);
-	else
-		found = json_array();
-	json_decref(keys);
-	return found;
-}
-
-static json_t *conn_show(struct gw *gw, const json_t *req)
-{
-	json_t *found = matching(gw, req), *row;
-	size_t i;
-
-	json_array_foreach(found, i, row) gw_control_detail(gw, row);
-	if (json_array_size(found))
-		return json_pack("{s:o}", "connections", found);
-	json_decref(found);
-	return error("no such connection; \"conn list\" names them");
-}
-
-/** A request about one accelerated connection. */
-struct token_call {
-	uint32_t token; /* which */
-	bool kill;	/* kill, or hand back */
-	int rc;		/* result */
-};
-
-static void on_token(struct gw_worker *w, void *arg)
-{
-	struct token_call *c = arg;
-
-	c->rc = c->kill ? gw_accel_kill(w, c->token) : gw_accel_handback(w, c->token, IB_R_COMMAND);
-}
-
-/* conn kill and conn decelerate. */
-static json_t *conn_act(struct gw *gw, const json_t *req, bool kill)
-{
-	json_t *found = matching(gw, req), *o;
-	size_t i, done = 0, native = 0;
-
-	json_array_foreach(found, i, o)
-	{
-		struct token_call c = {.kill = kill};
-		uint32_t wi = (uint32_t)json_integer_value(json_object_get(o, "worker"));
-
-		c.token = (uint32_t)json_integer_value(json_object_get(o, "token"));
-		if (!c.token) {
-			native++;
-			continue;
-		}
-		gw_call(gw->worker[wi], on_token, &c);
-		done += c.rc == 0;
-	}
-	json_decref(found);
-	if (done)
-		return json_pack("{s:I}", kill ? "killed" : "decelerated", (json_int_t)done);
-	if (native)
-		return error("the connection is native: its server's kernel has it");
-	return error("no such connection; \"conn list\" names them");
-}
-
-static json_t *conn_kill(struct gw *gw, const json_t *req)
-{
-	return conn_act(gw, req, true);
-}
-
-static json_t *conn_decelerate(struct gw *gw, const json_t *req)
-{
-	return conn_act(gw, req, false);
-}
-
 static json_t *map_native(struct gw *gw, const json_t *req)
 {
 	struct corr_native_entry e;
@@ -278,9 +194,10 @@ struct command {
 
 static const struct command commands[] = {
 	{"conn list", gw_control_list},
-	{"conn show", conn_show},
-	{"conn kill", conn_kill},
-	{"conn decelerate", conn_decelerate},
+	{"conn show", gw_cmd_conn_show},
+	{"conn accelerate", gw_cmd_conn_accelerate},
+	{"conn decelerate", gw_cmd_conn_decelerate},
+	{"conn kill", gw_cmd_conn_kill},
 	{"log level", gw_cmd_log_level},
 	{"log show", gw_cmd_log_show},
 	{"map show native", map_native},

@@ -331,6 +331,11 @@ json_t *gw_control_conns(struct gw *gw, const struct gw_conn_filter *f);
 const char *gw_control_host(const struct gw *gw, const struct gw_conn_row *r);
 /** A row as people and `conn list` get it. */
 json_t *gw_control_row(const struct gw *gw, const struct gw_conn_row *r);
+/* `conn show`, `accelerate`, `decelerate` and `kill` (gw_control_act.c). */
+json_t *gw_cmd_conn_show(struct gw *gw, const json_t *req);
+json_t *gw_cmd_conn_accelerate(struct gw *gw, const json_t *req);
+json_t *gw_cmd_conn_decelerate(struct gw *gw, const json_t *req);
+json_t *gw_cmd_conn_kill(struct gw *gw, const json_t *req);
 /** A page of `conn list`: see gw_control_list.c. */
 json_t *gw_control_list(struct gw *gw, const json_t *req);
 

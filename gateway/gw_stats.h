@@ -39,6 +39,7 @@
 	_(icmp_errors, "ICMP errors about accelerated connections")                      \
 	_(tcp_fragments, "fragments of TCP segments")                                    \
 	_(tcp_reassembled, "TCP segments put together of fragments")                     \
+	_(accel_asks, "hosts asked by command to request a connection")                  \
 	_(accel_requests, "requests for acceleration")                                   \
 	_(accel_grants, "requests granted")                                              \
 	_(accel_denies, "requests refused")                                              \

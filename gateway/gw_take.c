@@ -57,23 +57,28 @@ static bool owned(const struct gw_host *h, const struct net_addr *a)
 	return false;
 }
 
-/* Finds the service of the local address and port, and what it says. */
-static enum ib_reason check_policy(struct take *t)
+const struct gw_service_cfg *gw_take_service(const struct gw_cfg *cfg, const struct net_flow *f)
 {
-	const struct gw_cfg *cfg = t->link->worker->gw->cfg;
 	static const struct net_addr any;
 
 	for (uint32_t i = 0; i < cfg->n_service; i++) {
 		const struct gw_service_cfg *s = &cfg->service[i];
 
-		if (!net_addr_eq(&s->addr, &any) && !net_addr_eq(&s->addr, &t->flow.local))
+		if (!net_addr_eq(&s->addr, &any) && !net_addr_eq(&s->addr, &f->local))
 			continue;
-		if (s->port && s->port != be16toh(t->flow.lport))
-			continue;
-		t->service = s;
-		return s->accelerate == GW_ACCEL_OFF ? IB_R_POLICY : IB_R_NONE;
+		if (!s->port || s->port == be16toh(f->lport))
+			return s->accelerate == GW_ACCEL_OFF ? NULL : s;
 	}
-	return IB_R_POLICY;
+	return NULL;
+}
+
+/* Finds the service of the local address and port. */
+static enum ib_reason check_policy(struct take *t)
+{
+	const struct gw_cfg *cfg = t->link->worker->gw->cfg;
+
+	t->service = gw_take_service(cfg, &t->flow);
+	return t->service ? IB_R_NONE : IB_R_POLICY;
 }
 
 /* Arena and slot. */

@@ -159,6 +159,8 @@ static const struct command commands[] = {
 	{"conn list", 0, 16, "[KEY=VALUE...]", "connections", conn_cols, "no TCP connections",
 	 "connections, all or some"},
 	{"conn show", 1, 2, "CONN", "connections", conn_cols, "", "one connection, every field"},
+	{"conn accelerate", 1, 2, "CONN", NULL, NULL, "",
+	 "ask its host for it, before its policy would"},
 	{"conn decelerate", 1, 2, "CONN", NULL, NULL, "", "hand it back to its server's kernel"},
 	{"conn kill", 1, 2, "CONN", NULL, NULL, "", "reset it at both ends"},
 	{"log show", 0, 0, "", "modules", log_cols, "", "levels of the log by module, and counts"},

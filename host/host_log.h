@@ -69,6 +69,8 @@ void host_show(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 	_(BAD_IPC, "bad_program_requests")          \
 	_(BAD_BOOT, "bad_bootstrap_lines")          \
 	_(REOFFERS, "reoffers_seen")                \
+	_(ASKS, "asks_passed_on")                   \
+	_(ASKS_IGNORED, "asks_ignored")             \
 	_(FLOW_EVICTED, "flows_evicted")            \
 	_(GW_LOST, "gateways_lost")
 

@@ -72,6 +72,23 @@ static void conn_reoffer(struct host_worker *w, const struct ib_reoffer *m)
 		host_gw_lost(w->gw, "it has lost a connection");
 }
 
+/* The gateway wants to be asked for a connection: its program hands it over with its next bytes. */
+static void conn_ask(struct host *h, const struct ib_reoffer *m)
+{
+	struct net_flow key = {.rport = m->rport, .lport = m->lport};
+	const struct host_flow *f;
+
+	memcpy(key.remote.b, m->remote, 16);
+	memcpy(key.local.b, m->local, 16);
+	f = host_flow_find(&h->flows, &key);
+	if (!f || f->conn || f->state != HOST_F_NATIVE) {
+		host_count(&h->count, HOST_C_ASKS_IGNORED);
+		return;
+	}
+	host_count(&h->count, HOST_C_ASKS);
+	host_page_ask(&h->page, &key);
+}
+
 /* The gateway gives a connection back, or tells of the client's reset. */
 static void conn_return(struct host_worker *w, uint8_t mid, const struct ib_ctl *m)
 {
@@ -146,6 +163,9 @@ void host_conn_msg(struct host_worker *w, uint8_t mid, const void *entries, int 
 			break;
 		case IB_MID_REOFFER:
 			conn_reoffer(w, &offer[i]);
+			break;
+		case IB_MID_ASK:
+			conn_ask(h, &offer[i]);
 			break;
 		case IB_MID_CREDIT:
 			break;

@@ -74,13 +74,25 @@ static bool page_wants(const struct host *h, const struct host_policy_entry *e)
 	return memcmp(e->addr, any, 16) == 0 || host_conf_owns(&h->conf, &a);
 }
 
+/* What programs read between these two they read again. */
+static void begin(struct host_policy_page *p)
+{
+	atomic_fetch_add_explicit(&p->seq, 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+static void end(struct host_policy_page *p)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	atomic_fetch_add_explicit(&p->seq, 1, memory_order_relaxed);
+}
+
 void host_page_update(struct host *h)
 {
 	struct host_policy_page *p = h->page.page;
 	uint32_t n = 0, up = 0;
 
-	atomic_fetch_add_explicit(&p->seq, 1, memory_order_relaxed);
-	atomic_thread_fence(memory_order_seq_cst);
+	begin(p);
 	for (unsigned int i = 0; i < h->n_gw; i++) {
 		const struct host_gw *g = &h->gw[i];
 
@@ -94,8 +106,22 @@ void host_page_update(struct host *h)
 	if (up) /* else the last known ones stay, and gateway_up says not to ask */
 		p->n = n;
 	p->gateway_up = up && !h->stopping && h->conf.max_accel > 0;
-	atomic_thread_fence(memory_order_seq_cst);
-	atomic_fetch_add_explicit(&p->seq, 1, memory_order_relaxed);
+	end(p);
+}
+
+void host_page_ask(struct host_page *pg, const struct net_flow *key)
+{
+	struct host_policy_page *p = pg->page;
+	const uint32_t n = atomic_load_explicit(&p->n_asks, memory_order_relaxed);
+	struct host_policy_ask *a = &p->ask[n % HOST_ASKS_MAX];
+
+	begin(p);
+	memcpy(a->remote, key->remote.b, 16);
+	memcpy(a->local, key->local.b, 16);
+	a->rport = key->rport;
+	a->lport = key->lport;
+	atomic_store_explicit(&p->n_asks, n + 1, memory_order_relaxed);
+	end(p);
 }
 
 enum host_policy host_page_lookup(const struct host_page *p, const struct net_addr *addr,

@@ -23,6 +23,8 @@ int host_page_open(struct host_page *p, uint32_t rx_size);
 void host_page_close(struct host_page *p);
 /** Writes it anew from the gateways' services and what is attached. */
 void host_page_update(struct host *h);
+/** Makes programs ask for a connection at their next bytes on it. */
+void host_page_ask(struct host_page *p, const struct net_flow *key);
 /** Policy of a local address and port (network byte order). */
 enum host_policy host_page_lookup(const struct host_page *p, const struct net_addr *addr,
 				  uint16_t port);

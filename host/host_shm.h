@@ -120,6 +120,16 @@ struct host_policy_entry {
 	uint32_t min_bytes; /* HOST_POLICY_MIN_BYTES: bytes sent natively first */
 };
 
+#define HOST_ASKS_MAX 32 /* a program that misses more than these asks by its policy alone */
+
+/** A connection to be taken over at its program's next bytes, whatever the policy. */
+struct host_policy_ask {
+	uint8_t remote[16]; /* client's address, IPv4 mapped */
+	uint8_t local[16];  /* server's */
+	uint16_t rport;	    /* client's port, network byte order */
+	uint16_t lport;	    /* server's */
+};
+
 /** Page that programs map read-only. seq is odd while taghostd changes it (sequence lock). */
 struct host_policy_page {
 	uint64_t magic;
@@ -128,6 +138,8 @@ struct host_policy_page {
 	uint32_t rx_size;    /* bytes of a receive ring: what a listener clamps its window to */
 	uint32_t n;	     /* entries used */
 	struct host_policy_entry e[HOST_POLICY_MAX];
+	_Atomic uint32_t n_asks; /* ever made; number k is in ask[k % HOST_ASKS_MAX] */
+	struct host_policy_ask ask[HOST_ASKS_MAX];
 };
 
 #endif

@@ -67,6 +67,7 @@ struct sock_conn {
 	uint32_t min_bytes;	      /* HOST_POLICY_MIN_BYTES */
 	_Atomic uint64_t native_sent; /* bytes sent natively so far */
 	_Atomic uint64_t next_try;    /* monotonic ns before which taghostd is not asked */
+	_Atomic uint32_t asks_seen;   /* struct host_policy_page.n_asks when last looked at */
 	pthread_mutex_t mtx;	      /* memberships; held while TAKING */
 	struct sock_memb memb[SOCK_MAX_MEMB]; /* under mtx */
 	uint32_t n_memb;		      /* used; under mtx */
@@ -207,6 +208,13 @@ bool sock_policy_of(int fd, uint16_t *policy, uint32_t *min_bytes);
 /** Limits the receive window of a listener or a fresh connection to the receive ring's size. */
 void sock_policy_clamp(int fd);
 
+/* sock_ask.c: wishes of the operator */
+
+/** How many there have been. */
+uint32_t sock_asks(void);
+/** One that came since the last look concerns c, whose descriptor is fd. */
+bool sock_asked(struct sock_conn *c, int fd);
+
 /* sock_rx.c, sock_tx.c: the rings */
 
 /** recvmsg() semantics through the receive ring; -1: errno. */
@@ -259,6 +267,7 @@ ssize_t sys_recvmsg(int fd, void *msg, int flags);
 int sys_getsockopt(int fd, int level, int name, void *val, unsigned int *len);
 int sys_setsockopt(int fd, int level, int name, const void *val, unsigned int len);
 int sys_getsockname(int fd, void *addr, unsigned int *len);
+int sys_getpeername(int fd, void *addr, unsigned int *len);
 int sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev);
 int sys_poll(int fd, short events, int timeout_ms, short *revents);
 int sys_ioctl(int fd, unsigned long req, void *arg);

@@ -71,12 +71,14 @@ bool sock_enter(struct sock_call *k, int fd)
 	return k->c && sock_reenter(k);
 }
 
-static bool due(const struct sock_conn *c, size_t n)
+static bool due(struct sock_conn *c, int fd, size_t n)
 {
 	uint64_t next = atomic_load_explicit(&c->next_try, memory_order_relaxed);
 
 	if (atomic_load_explicit(&c->pinned, memory_order_relaxed))
 		return false;
+	if (sock_asked(c, fd))
+		return true;
 	if (c->policy == HOST_POLICY_MIN_BYTES &&
 	    atomic_load_explicit(&c->native_sent, memory_order_relaxed) + n <= c->min_bytes)
 		return false;
@@ -88,7 +90,7 @@ bool sock_enter_out(struct sock_call *k, int fd, size_t n)
 	k->c = sock_get(fd);
 	if (!k->c)
 		return false;
-	if (n && sock_state(k->c) == SOCK_S_UNDECIDED && due(k->c, n) && sock_own_process() &&
+	if (n && sock_state(k->c) == SOCK_S_UNDECIDED && due(k->c, fd, n) && sock_own_process() &&
 	    sock_takeover(k, fd))
 		return true;
 	return sock_reenter(k);

@@ -74,6 +74,11 @@ int sys_getsockname(int fd, void *addr, unsigned int *len)
 	return syscall(SYS_getsockname, fd, addr, len);
 }
 
+int sys_getpeername(int fd, void *addr, unsigned int *len)
+{
+	return syscall(SYS_getpeername, fd, addr, len);
+}
+
 int sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 {
 	return syscall(SYS_epoll_ctl, epfd, op, fd, ev);

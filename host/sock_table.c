@@ -91,6 +91,7 @@ struct sock_conn *sock_conn_new(uint16_t policy, uint32_t min_bytes)
 	atomic_store(&c->pinned, false);
 	atomic_store(&c->native_sent, 0);
 	atomic_store(&c->next_try, 0);
+	atomic_store(&c->asks_seen, sock_asks());
 	atomic_store(&c->kfd, -1);
 	atomic_store(&c->tx_shut, false);
 	atomic_store(&c->rx_shut, false);

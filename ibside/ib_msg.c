@@ -30,6 +30,7 @@ uint32_t ib_msg_entry_size(uint8_t mid)
 	case IB_MID_SEND_SM:
 		return sizeof(struct ib_cursor);
 	case IB_MID_REOFFER:
+	case IB_MID_ASK:
 		return sizeof(struct ib_reoffer);
 	default: /* Credit has no entries, Data one of its own length */
 		return 0;
@@ -72,6 +73,7 @@ unsigned int ib_mid_senders(uint8_t mid)
 	case IB_MID_REDIRECT:
 	case IB_MID_CANCEL_ACK:
 	case IB_MID_REOFFER:
+	case IB_MID_ASK:
 		return IB_FROM_GW;
 	default:
 		return 0;

@@ -39,6 +39,7 @@
 	_(BACK_ACK, 0x48, "HandbackAck")      /* host->gw: DisConn seen, translation in place */ \
 	_(REOFFER, 0x49, "Reoffer")	      /* gw->host: a bounced frame has no state here */  \
 	_(CREDIT, 0x4a, "Credit")	      /* either way: nothing but the header */           \
+	_(ASK, 0x4b, "AccelAsk")	      /* gw->host: request this connection soon */       \
 	_(SRC_AVAIL, 0xfe, "SrcAvail")	      /* host->gw: doorbell: cursors moved */            \
 	_(DATA, 0xff, "Data")		      /* host->gw: a copy of bytes of the send ring */
 
@@ -176,7 +177,7 @@ struct ib_data {
 };
 static_assert(sizeof(struct ib_data) == 16, "wire format");
 
-/** Reoffer: the flow of the bounced frame. */
+/** Reoffer: the flow of the bounced frame. AccelAsk: that of a native connection. */
 struct ib_reoffer {
 	uint32_t token; /* 0 */
 	uint16_t rport;

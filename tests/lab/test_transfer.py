@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The main job: unmodified servers on the fabric, unmodified clients on Ethernet."""
 import collections
+import subprocess
 
 import pytest
 
@@ -74,6 +75,56 @@ def test_takeover_in_mid_stream(make_lab, www):
     assert after["accel_grants"] - before["accel_grants"] >= 1
     assert after["rdma_read_bytes"] - before["rdma_read_bytes"] >= 24 * MB
     lab.quiet()
+
+
+ASKING = """
+import http.client, sys
+conn = http.client.HTTPConnection("10.77.0.11", timeout=10)
+conn.connect()
+print("10.77.0.2:%d" % conn.sock.getsockname()[1], flush=True)
+for line in sys.stdin:
+    conn.request("GET", "/index.html")
+    print(conn.getresponse().read().decode(), end="", flush=True)
+"""
+
+
+def test_conn_accelerate(make_lab, www):
+    """Asked for by command, a connection far below min-bytes is taken over at the next bytes."""
+    lab = make_lab(accelerate="min-bytes", min_bytes=1 << 30)
+    lab.nginx(www.root)
+    child = lab.start("client", "python3", "-c", ASKING, stdin=subprocess.PIPE,
+                      stdout=subprocess.PIPE, text=True)
+
+    def request():
+        child.stdin.write("\n")
+        child.stdin.flush()
+        assert child.stdout.readline() == "ok\n"
+
+    def refused(*args):
+        result = lab.run("gw", "tagctl", "conn", "accelerate", *args, check=False)
+        assert result.returncode != 0
+        return result.stderr
+
+    def mode():
+        return next(c["mode"] for c in lab.conns() if c["client"] == client)
+
+    client = child.stdout.readline().strip()
+    for _ in range(3):
+        request()
+    assert mode() == "native"
+    assert lab.ctl("conn", "accelerate", client) == {"asked": 1}
+    wait_for(lambda: request() or mode() == "accelerated", 5, what="taken over")
+    assert "accelerated already" in refused(client)
+    request()
+    lab.run("gw", "tagctl", "conn", "decelerate", client)
+    wait_for(lambda: mode() == "native", 5, what="handed back")
+    request()
+    assert "its server's kernel keeps it" in refused(client)
+    assert "no such connection" in refused("10.77.0.2:1")
+    child.stdin.close()
+    assert child.wait(10) == 0
+    stats = lab.stats()
+    assert (stats["accel_asks"], stats["accel_commits"], stats["handbacks"]) == (1, 1, 1)
 
 
 @pytest.mark.asan

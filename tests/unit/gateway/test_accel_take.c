@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <string.h>
 
 #include "accel_bench.h"
@@ -255,6 +256,23 @@ static void test_bounced_unknown(void **state)
 	assert_int_equal(B.w->stats.drop[GW_DROP_BOUNCED_UNKNOWN], 10);
 }
 
+static void test_ask(void **state)
+{
+	struct b_conn *k = b_conn_new(3);
+	const struct ib_reoffer *m;
+
+	assert_int_equal(gw_accel_ask(B.w, 0, &k->flow), 0);
+	m = &b_wait(IB_MID_ASK)->reoffer;
+	assert_memory_equal(m->remote, k->flow.remote.b, 16);
+	assert_memory_equal(m->local, k->flow.local.b, 16);
+	assert_int_equal(m->rport, k->flow.rport);
+	assert_int_equal(m->lport, k->flow.lport);
+	assert_int_equal(B.w->stats.accel_asks, 1);
+	B.link->up = false;
+	assert_int_equal(gw_accel_ask(B.w, 0, &k->flow), ENOTCONN);
+	B.link->up = true;
+}
+
 static void test_prepared_goes_natively(void **state)
 {
 	struct b_conn *k = b_conn_new(0);
@@ -282,6 +300,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_mid_stream, b_open, b_close),
 		cmocka_unit_test_setup_teardown(test_bounced_before_commit, b_open, b_close),
 		cmocka_unit_test_setup_teardown(test_bounced_unknown, b_open, b_close),
+		cmocka_unit_test_setup_teardown(test_ask, b_open, b_close),
 		cmocka_unit_test_setup_teardown(test_prepared_goes_natively, b_open, b_close),
 	};
 

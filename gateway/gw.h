@@ -358,6 +358,7 @@ struct gw {
 	struct gw_load load[GW_MAX_WORKERS]; /* of each worker */
 	uint32_t n_worker;
 	uint32_t epoch;			  /* random per start */
+	uint32_t first_psn;		  /* of our queue pairs, for a replay; 0: random ones */
 	uint64_t start_us;		  /* monotonic */
 	struct gw_served *_Atomic served; /* configured server addresses (gw_served.c) */
 	uint32_t room_servers;		  /* that can be attached at the same time */

@@ -40,6 +40,7 @@ int gw_data_open(struct gw *gw)
 		return rc;
 	}
 	gw->dev_open = true;
+	gw->dev.next_psn = gw->first_psn;
 	for (uint32_t i = 0; rc == 0 && i < gw->cfg->workers; i++)
 		rc = gw_worker_open(gw, i);
 	if (rc == 0)

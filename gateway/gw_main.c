@@ -23,11 +23,13 @@
 #include "gateway/gw_metrics.h"
 #include "gateway/gw_notify.h"
 #include "gateway/gw_policy.h"
+#include "gateway/gw_replay.h"
 
 #define TICK_S 0.1
 
 static const char usage[] =
 	"usage: tagd -c FILE [-t]\n"
+	"       tagd --replay CASE...    (tagd --replay -h says more)\n"
 	"  -c FILE  configuration (default /etc/tag/tagd.conf)\n"
 	"  -t       check it and exit: 0 good, 2 bad\n"
 	"  -T       check it and print it, every key with the value in force\n"
@@ -184,6 +186,8 @@ int main(int argc, char **argv)
 	struct gw_cfg *cfg;
 	int opt, rc;
 
+	if (argc > 1 && strcmp(argv[1], "--replay") == 0)
+		return gw_replay_main(argc - 1, argv + 1);
 	while ((opt = getopt(argc, argv, "c:tTDjkVh")) != -1) {
 		switch (opt) {
 		case 'c':

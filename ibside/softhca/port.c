@@ -64,10 +64,20 @@ static void ports_init(void)
 #endif
 }
 
+/* What tells this process's GUIDs from others': SOFTHCA_NODE, or @unique. */
+uint64_t soft_node(uint64_t unique)
+{
+	const char *env = getenv("SOFTHCA_NODE");
+
+	return env && *env ? strtoull(env, NULL, 0) : unique;
+}
+
 /* GUID of a device in this process, host byte order. */
 uint64_t soft_node_guid(uint32_t dev)
 {
-	return 0x0254414800000000ull | ((uint64_t)getpid() & 0xffffff) << 8 | dev;
+	uint64_t node = soft_node((uint64_t)getpid());
+
+	return 0x0254414800000000ull | (node & 0xffffff) << 8 | dev;
 }
 
 /* This process's own port with @lid, or NULL. */

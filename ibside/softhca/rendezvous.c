@@ -124,7 +124,8 @@ int soft_rdv_publish(struct soft_port *p)
 	rdv_faults(dirfd);
 	rc = rdv_claim(p, dirfd);
 	if (!rc) {
-		p->guid = 0x0254414700000000ull | ((soft_now() >> 10) & 0xffff) << 16 | p->lid;
+		p->guid = 0x0254414700000000ull | (soft_node(soft_now() >> 10) & 0xffff) << 16 |
+			  p->lid;
 		p->shm->lid = p->lid;
 		p->shm->guid = p->guid;
 		atomic_thread_fence(memory_order_release);

@@ -51,6 +51,7 @@ struct soft_port *soft_port_local(uint32_t lid);
 int soft_port_fd(const struct soft_port *p);
 bool soft_is_port_fd(int fd);
 void soft_ports_each(void (*fn)(struct soft_port *p, void *arg), void *arg);
+uint64_t soft_node(uint64_t unique);
 uint64_t soft_node_guid(uint32_t dev);
 
 /* peer.c */

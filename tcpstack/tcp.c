@@ -148,7 +148,8 @@ static void import_sender(struct tcp_conn *c, const struct tcp_state_io *st, uin
 	c->snd_wnd = st->snd_wnd;
 	c->snd_wl1 = st->snd_wl1;
 	c->max_wnd = tcp_max(st->max_wnd, st->snd_wnd);
-	c->want_nxt = st->snd_nxt;
+	c->ready_nxt = c->want_nxt = st->snd_nxt;
+	c->stats.out_start = st->snd_nxt;
 	c->snd_sml = st->snd_una;
 	c->recover = c->ecn_seq = st->snd_una - 1;
 	c->rtt_seq = st->snd_nxt;
@@ -157,6 +158,7 @@ static void import_sender(struct tcp_conn *c, const struct tcp_state_io *st, uin
 	c->min_rtt_ms = tcp_ms(now);
 	c->reo_mult = 1;
 	c->stats.limit_since_ms = tcp_ms(now);
+	c->stats.max_rtt_us = st->srtt_us;
 	c->sent_ms = tcp_ms(now);
 	c->alive_ms = tcp_ms(now);
 	c->srtt_us = st->srtt_us;
@@ -193,6 +195,8 @@ static int import_flight(struct tcp_conn *c, const struct tcp_state_io *st, uint
 static void import_receiver(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now)
 {
 	c->rcv_nxt = c->rcv_placed = c->rcv_acked = st->rcv_nxt;
+	c->stats.in_start = st->rcv_nxt - (st->state == TCP_S_CLOSE_WAIT);
+	c->stats.in_wraps = st->rcv_nxt < c->stats.in_start;
 	c->rcv_edge = st->rcv_edge;
 	c->rcv_room = st->rcv_room;
 	c->rcv_max = tcp_max(st->rcv_room - st->rcv_nxt, st->rcv_edge - st->rcv_nxt);
@@ -278,12 +282,21 @@ int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_o
 
 uint64_t tcp_bytes_out(const struct tcp_conn *c)
 {
-	return c->stats.bytes_out;
+	uint64_t end = (uint64_t)c->stats.out_wraps << 32 | c->snd_nxt;
+
+	return end - c->fin_sent - c->stats.out_start;
 }
 
 uint64_t tcp_bytes_in(const struct tcp_conn *c)
 {
-	return c->stats.bytes_in;
+	uint64_t end = (uint64_t)c->stats.in_wraps << 32 | c->rcv_nxt;
+
+	return end - c->fin_rcvd - c->stats.in_start;
+}
+
+uint32_t tcp_segs(const struct tcp_conn *c, enum tcp_segs which)
+{
+	return c->stats.segs[which] + c->segs[which];
 }
 
 void tcp_release(struct tcp_conn *c)

@@ -346,6 +346,9 @@ int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_o
 uint64_t tcp_bytes_out(const struct tcp_conn *c);
 uint64_t tcp_bytes_in(const struct tcp_conn *c);
 
+/** Segments since the import. */
+uint32_t tcp_segs(const struct tcp_conn *c, enum tcp_segs which);
+
 /** Writes what tcp_import() would need to carry on from here. */
 void tcp_export(const struct tcp_conn *c, struct tcp_state_io *st, uint64_t now);
 

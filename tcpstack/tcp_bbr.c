@@ -160,7 +160,7 @@ static void set_cwnd(struct tcp_conn *c, uint32_t delivered)
 	const struct tcp_bbr *b = &c->bbr;
 	uint32_t bdp = tcp_bbr_bdp(c, tcp_bbr_bw(b), gain[b->mode].cwnd);
 	uint32_t max = quantized(c, bdp + tcp_max(b->extra[0], b->extra[1]));
-	bool young = c->stats.bytes_out < (uint64_t)tcp_cc_initial(c) + tcp_flight(c);
+	bool young = tcp_bytes_out(c) < (uint64_t)tcp_cc_initial(c) + tcp_flight(c);
 
 	if (b->full_reached)
 		c->cwnd = tcp_min(c->cwnd + delivered, max);

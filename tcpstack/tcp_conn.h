@@ -19,9 +19,9 @@
 #include "tcpstack/tcp_bbr.h"
 #include "tcpstack/tcp_pool.h"
 
-#define TCP_HOT_BYTES 320 /* of struct tcp_conn: all that traffic in order touches (tests/hot) */
+#define TCP_HOT_BYTES 208 /* of struct tcp_conn: all that traffic in order touches (tests/hot) */
 #define TCP_RX_MAX    2	  /* disjoint ranges of a retransmission's ready payload */
-#define TCP_READY_MAX 3	  /* disjoint ranges of ready, unsent payload; more are asked for again */
+#define TCP_READY_MAX 3	  /* ranges of ready payload beyond gaps; more are asked for again */
 
 /** Loss recovery states (tcp_recovery.c). */
 #define TCP_FOREACH_RECOVERY(_)                                        \
@@ -76,34 +76,40 @@ enum tcp_limit {
 	TCP_LIM_COUNT
 };
 
+/** Segments that are counted with each one that passes (tcp_segs()). */
+enum tcp_segs {
+	TCP_N_OUT,	/* emitted, each one of a run counted */
+	TCP_N_IN,	/* given to tcp_input() */
+	TCP_N_DATA_OUT, /* of those emitted, with payload */
+	TCP_N_DATA_IN,	/* of those received, with payload */
+	TCP_N_COUNT
+};
+
 /**
  * Counters of one connection since its import; cumulative, never reset. tcp_estats.h gives them,
  * and what follows from them, under their names of RFC 4898.
  */
 struct tcp_stats {
-	uint64_t bytes_out;	/* payload bytes emitted, retransmissions not counted */
-	uint64_t bytes_in;	/* payload bytes accepted in order */
-	uint32_t segs_out;	/* segments emitted, each one of a run counted */
-	uint32_t segs_in;	/* segments given to tcp_input() */
-	uint32_t data_segs_out; /* of segs_out, with payload */
-	uint32_t data_segs_in;	/* of segs_in, with payload */
-	uint32_t max_rtt_us;	/* largest one */
-
-	/* So far the hot part, see struct tcp_conn */
-	uint32_t retx_segs;	/* segments emitted again */
-	uint32_t retx_bytes;	/* their payload */
-	uint32_t rto_count;	/* retransmission timeouts */
-	uint32_t recoveries;	/* fast recoveries entered */
-	uint32_t dup_acks;	/* duplicate ACKs received */
-	uint32_t dup_acks_out;	/* duplicate ACKs sent */
-	uint32_t sacks_in;	/* segments with SACK blocks received */
-	uint32_t dsacks;	/* duplicate SACK blocks received */
-	uint32_t ce_in;		/* segments received with CE */
-	uint32_t ece_out;	/* segments sent with ECE */
-	uint32_t min_rtt_us;	/* smallest round-trip time measured, 0: none */
-	uint32_t max_ss_cwnd;	/* largest cwnd in slow start, at the time of a reduction */
-	uint32_t max_ca_cwnd;	/* the same in congestion avoidance */
-	uint32_t pre_cong_cwnd; /* sum of cwnd before reductions, modulo 2^32 */
+	uint32_t out_start;	    /* tcp_bytes_out() counts from here, a sequence number */
+	uint32_t out_wraps;	    /* times snd_nxt has wrapped since */
+	uint32_t in_start;	    /* tcp_bytes_in() counts from here */
+	uint32_t in_wraps;	    /* times rcv_nxt has wrapped since */
+	uint32_t segs[TCP_N_COUNT]; /* segments, by enum tcp_segs, in multiples of 256 */
+	uint32_t max_rtt_us;	    /* largest one */
+	uint32_t retx_segs;	    /* segments emitted again */
+	uint32_t retx_bytes;	    /* their payload */
+	uint32_t rto_count;	    /* retransmission timeouts */
+	uint32_t recoveries;	    /* fast recoveries entered */
+	uint32_t dup_acks;	    /* duplicate ACKs received */
+	uint32_t dup_acks_out;	    /* duplicate ACKs sent */
+	uint32_t sacks_in;	    /* segments with SACK blocks received */
+	uint32_t dsacks;	    /* duplicate SACK blocks received */
+	uint32_t ce_in;		    /* segments received with CE */
+	uint32_t ece_out;	    /* segments sent with ECE */
+	uint32_t min_rtt_us;	    /* smallest round-trip time measured, 0: none */
+	uint32_t max_ss_cwnd;	    /* largest cwnd in slow start, at the time of a reduction */
+	uint32_t max_ca_cwnd;	    /* the same in congestion avoidance */
+	uint32_t pre_cong_cwnd;	    /* sum of cwnd before reductions, modulo 2^32 */
 	uint32_t limit_ms[TCP_LIM_COUNT]; /* time in each enum tcp_limit that has ended */
 	uint32_t limit_in[TCP_LIM_COUNT]; /* times it was entered */
 	uint32_t limit_since_ms;	  /* when the present one began */
@@ -211,6 +217,7 @@ struct tcp_conn {
 	bool is_v6 : 1;		    /* over IPv6 */
 	bool df_off : 1;	    /* IPv4: sent without DF */
 	uint8_t n_ready;	    /* used entries of ready[] */
+	uint8_t segs[TCP_N_COUNT];  /* what stats.segs[] does not have yet, by enum tcp_segs */
 	uint8_t quick;		    /* ACKs still to be sent without delay */
 	uint32_t snd_una;	    /* (readable) oldest unacknowledged */
 	uint32_t snd_nxt; /* (readable) next to send; retransmission never moves it back */
@@ -231,7 +238,8 @@ struct tcp_conn {
 	uint32_t box; /* black box in cfg->boxes, which may have been lost; 0: none (tcp_trace.c) */
 
 	/* Both: windows, congestion, timers: tcp_window.c, tcp_cc.c, tcp_rtt.c, tcp_timer.c */
-	uint32_t want_nxt;  /* end of what was wanted; [snd_nxt, want_nxt) */
+	uint32_t ready_nxt; /* end of what is ready from snd_nxt on */
+	uint32_t want_nxt;  /* end of what was wanted */
 	uint32_t sent_ms;   /* when payload was last emitted */
 	uint32_t alive_ms;  /* when the client last made progress, for the user timeout */
 	uint32_t cwnd;	    /* (readable) congestion window */
@@ -254,11 +262,9 @@ struct tcp_conn {
 	uint16_t hs_cur_ms;	    /* smallest RTT of this round, UINT16_MAX: none */
 	uint16_t hs_base_ms;	    /* RTT that began conservative slow start */
 	uint8_t hs_count;	    /* samples of this round, saturating */
-	struct tcp_range ready[TCP_READY_MAX]; /* ready and unsent, ascending */
-
-	struct tcp_stats stats; /* (readable) the end of what is hot; its own first members are */
 
 	/* Cold from here on */
+	struct tcp_stats stats; /* (readable) */
 	uint64_t pace_ns; /* pacing: when the next payload may leave, nanoseconds (tcp_pacing.c) */
 	uint64_t t_late;  /* until then a hole is not reported, see tcp_expect_late() */
 	uint32_t max_wnd; /* largest snd_wnd seen */
@@ -275,11 +281,12 @@ struct tcp_conn {
 	uint32_t syn_rst;	       /* sequence number of the RST that is due */
 	uint16_t syn_mss;	       /* MSS we announce */
 
-	/* With rx_wanted, payload of a retransmission: tcp_payload.c */
-	uint32_t rx_start;		 /* wanted: [rx_start, rx_end) */
-	uint32_t rx_end;		 /* otherwise equal */
-	struct tcp_range rx[TCP_RX_MAX]; /* ready parts of it, ascending */
-	uint8_t n_rx;			 /* used entries of rx[] */
+	/* Payload ready beyond gaps, and with rx_wanted that of a retransmission: tcp_payload.c */
+	struct tcp_range ready[TCP_READY_MAX]; /* beyond ready_nxt, ascending, not touching */
+	uint32_t rx_start;		       /* wanted: [rx_start, rx_end) */
+	uint32_t rx_end;		       /* otherwise equal */
+	struct tcp_range rx[TCP_RX_MAX];       /* ready parts of it, ascending */
+	uint8_t n_rx;			       /* used entries of rx[] */
 
 	/* Recovery: tcp_recovery.c, tcp_rack.c, tcp_prr.c, tcp_undo.c, tcp_frto.c, tcp_tlp.c */
 	uint8_t dup_acks;	/* consecutive duplicate ACKs, saturating */
@@ -348,8 +355,6 @@ struct tcp_conn {
 };
 
 static_assert(sizeof(struct tcp_conn) <= 864, "one connection must stay small");
-static_assert(offsetof(struct tcp_conn, stats) + offsetof(struct tcp_stats, retx_segs) <=
-		      TCP_HOT_BYTES,
-	      "what is hot stays together");
+static_assert(offsetof(struct tcp_conn, stats) <= TCP_HOT_BYTES, "what is hot stays together");
 
 #endif

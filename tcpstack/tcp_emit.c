@@ -15,9 +15,9 @@ static void count(struct tcp_conn *c, const struct tcp_emit *e)
 {
 	uint32_t segs = e->len ? (e->len + e->mss - 1) / e->mss : 1;
 
-	c->stats.segs_out += segs;
+	tcp_count(c, TCP_N_OUT, segs);
 	if (e->len)
-		c->stats.data_segs_out += segs;
+		tcp_count(c, TCP_N_DATA_OUT, segs);
 	if (e->retx) {
 		c->stats.retx_segs += segs;
 		c->stats.retx_bytes += e->len;

@@ -40,7 +40,9 @@ void tcp_stats_cwnd(struct tcp_conn *c)
 
 void tcp_stats_rtt(struct tcp_conn *c, uint32_t us)
 {
-	c->stats.max_rtt_us = tcp_max(c->stats.max_rtt_us, us);
+	/* The smoothed one lies below the largest: most samples tell nothing new. */
+	if (us > c->srtt_us)
+		c->stats.max_rtt_us = tcp_max(c->stats.max_rtt_us, us);
 }
 
 void tcp_estats_get(const struct tcp_conn *c, uint64_t now, struct tcp_estats *e)

@@ -17,13 +17,13 @@
 
 /* group, name, value: an expression of `c` (the connection) and `now` (microseconds) */
 #define TCP_FOREACH_ESTAT(_)                                                                  \
-	_(perf, SegsOut, c->stats.segs_out)                                                   \
-	_(perf, DataSegsOut, c->stats.data_segs_out)                                          \
+	_(perf, SegsOut, tcp_segs(c, TCP_N_OUT))                                              \
+	_(perf, DataSegsOut, tcp_segs(c, TCP_N_DATA_OUT))                                     \
 	_(perf, HCDataOctetsOut, tcp_bytes_out(c) + c->stats.retx_bytes)                      \
 	_(perf, SegsRetrans, c->stats.retx_segs)                                              \
 	_(perf, OctetsRetrans, c->stats.retx_bytes)                                           \
-	_(perf, SegsIn, c->stats.segs_in)                                                     \
-	_(perf, DataSegsIn, c->stats.data_segs_in)                                            \
+	_(perf, SegsIn, tcp_segs(c, TCP_N_IN))                                                \
+	_(perf, DataSegsIn, tcp_segs(c, TCP_N_DATA_IN))                                       \
 	_(perf, HCDataOctetsIn, tcp_bytes_in(c))                                              \
 	_(perf, CurMSS, tcp_eff_mss(c))                                                       \
 	_(perf, PipeSize, tcp_sack_pipe(c))                                                   \

@@ -137,8 +137,9 @@ enum tcp_verdict tcp_segment_arrives(struct tcp_conn *c, const struct tcp_seg *s
 /* Counts and records what came; RFC 4898: SegsIn, DataSegsIn, SACKsRcvd, CERcvd, ZeroRwinRcvd. */
 static void note_segment(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 {
-	c->stats.segs_in++;
-	c->stats.data_segs_in += seg->len != 0;
+	tcp_count(c, TCP_N_IN, 1);
+	if (seg->len)
+		tcp_count(c, TCP_N_DATA_IN, 1);
 	if (seg->n_sack)
 		c->stats.sacks_in++;
 	if (seg->ce)

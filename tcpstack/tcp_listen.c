@@ -43,7 +43,7 @@ static enum tcp_listen_verdict on_syn(struct tcp_listener *l, const struct net_f
 	l->n_half++;
 	tcp_open_begin(c, &l->offer, f, choose_iss(l, f, after, now), now);
 	tcp_open_learn(c, seg, now);
-	c->stats.segs_in++;
+	tcp_count(c, TCP_N_IN, 1);
 	res->conn = c;
 	return TCP_L_HALF_OPEN;
 }

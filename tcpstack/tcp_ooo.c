@@ -91,8 +91,7 @@ static void advance(struct tcp_conn *c, uint32_t to)
 			i++;
 		}
 	}
-	c->stats.bytes_in += to - c->rcv_nxt;
-	c->rcv_nxt = to;
+	tcp_rcv_to(c, to);
 }
 
 /* Puts [start, end) among the intervals, first. Returns false when there is no place. */
@@ -146,7 +145,7 @@ static void accept_fin(struct tcp_conn *c, uint64_t now, struct tcp_rx *rx)
 {
 	if (c->fin_rcvd || c->rcv_nxt != c->fin_seq)
 		return;
-	c->rcv_nxt++;
+	tcp_rcv_to(c, c->rcv_nxt + 1);
 	c->fin_rcvd = true;
 	c->ack_on_place = true;
 	rx->fin = true;

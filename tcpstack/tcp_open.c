@@ -23,7 +23,8 @@ void tcp_open_begin(struct tcp_conn *c, const struct tcp_offer *o, const struct 
 		    uint32_t iss, uint64_t now)
 {
 	c->snd_una = iss;
-	c->snd_nxt = c->snd_avail = c->want_nxt = iss + 1;
+	c->snd_nxt = c->snd_avail = c->ready_nxt = c->want_nxt = iss + 1;
+	c->stats.out_start = iss + 1;
 	c->alive_ms = tcp_ms(now);
 	c->rcv_max = o->room;
 	c->rcv_wscale = tcp_offer_wscale(o);
@@ -54,6 +55,7 @@ int tcp_connect(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_
 void tcp_open_learn(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 {
 	c->rcv_nxt = c->rcv_placed = c->rcv_acked = seg->seq + 1;
+	c->stats.in_start = c->rcv_nxt;
 	c->rcv_room = c->rcv_nxt + c->rcv_max;
 	c->rcv_edge = c->rcv_nxt + tcp_syn_window(c->rcv_max);
 	c->ts_ok = c->ts_ok && seg->has_ts;

@@ -40,9 +40,8 @@ static void sent_new(struct tcp_conn *c, uint32_t seq, uint32_t len, bool fin, u
 {
 	if (!tcp_flight(c))
 		c->alive_ms = tcp_ms(now);
-	c->snd_nxt = seq + len + fin;
+	tcp_snd_to(c, seq + len + fin);
 	c->used_max = tcp_max(c->used_max, tcp_flight(c));
-	c->stats.bytes_out += len;
 	c->sent_ms = tcp_ms(now);
 	if (c->recovery == TCP_R_RECOVERY)
 		c->prr_out += len;

@@ -20,6 +20,7 @@
 	_(t_late)                   /* checked to be over */                                    \
 	_(pace_ns)                  /* nothing waits for it: pace_wait */                       \
 	_(ready) _(rx)              /* n_ready and n_rx are 0 */                                \
+	_(segs)                     /* added to stats.segs */                                   \
 	_(rx_start) _(rx_end)       /* nothing is wanted again */                               \
 	_(ooo) _(ooo_placed)        /* n_ooo is 0 */                                            \
 	_(dsack)                    /* dsack_due is not set */                                  \
@@ -63,6 +64,7 @@ static bool same(struct tcp_conn *trial, const struct tcp_conn *c)
 #define _(name) trial->name = c->name;
 	FOREACH_OVER_FLAG(_)
 #undef _
+	trial->stats = c->stats; /* the same, but with all of segs[] */
 	return memcmp(trial, c, sizeof(*c)) == 0;
 }
 
@@ -82,7 +84,7 @@ static void restore(struct tcp_conn *c, const struct tcp_parked *p, const struct
 	c->cc = p->cc;
 	c->stats = p->stats;
 	c->t_ack = TCP_NEVER;
-	c->snd_una = c->want_nxt = c->snd_sml = c->rtt_seq = c->snd_nxt;
+	c->snd_una = c->ready_nxt = c->want_nxt = c->snd_sml = c->rtt_seq = c->snd_nxt;
 	c->recover = c->snd_nxt - 1;
 	c->ecn_seq = c->snd_nxt;
 	c->rcv_placed = c->rcv_acked = c->rcv_nxt;
@@ -105,6 +107,8 @@ int tcp_park(const struct tcp_conn *c, struct tcp_parked *p, uint64_t now)
 	p->limit = c->limit;
 	p->cc = c->cc;
 	p->stats = c->stats;
+	for (unsigned int i = 0; i < TCP_N_COUNT; i++)
+		p->stats.segs[i] = tcp_segs(c, i);
 	restore(&trial, p, c->cfg, c->ops);
 	return same(&trial, c) ? 0 : EBUSY;
 }

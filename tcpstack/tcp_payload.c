@@ -8,9 +8,10 @@
  * arrive in any order. A retransmission wants one range at a time, which
  * overtakes the look-ahead.
  *
- * Readiness is remembered in a few ranges. When more would be needed the
- * highest is forgotten and asked for again later: the owner then answers
- * "here already". Nothing depends on the number of ranges but efficiency.
+ * What is ready without a gap ends at ready_nxt; what is ready beyond gaps is remembered in
+ * a few ranges. When more would be needed the highest is forgotten and asked
+ * for again later: the owner then answers "here already". Nothing depends on
+ * the number of ranges but efficiency.
  */
 #include <errno.h>
 
@@ -20,9 +21,7 @@
 
 uint32_t tcp_payload_ready(const struct tcp_conn *c)
 {
-	if (!c->n_ready || c->ready[0].start != c->snd_nxt)
-		return 0;
-	return c->ready[0].end - c->snd_nxt;
+	return c->ready_nxt - c->snd_nxt;
 }
 
 /* Nothing is wanted for a retransmission any more. */
@@ -38,11 +37,24 @@ void tcp_payload_fail(struct tcp_conn *c)
 	if (c->failed)
 		return;
 	c->failed = true;
+	c->ready_nxt = c->snd_nxt;
 	c->n_ready = 0;
 	retx_clear(c);
 	if (c->timer != TCP_T_TIME_WAIT)
 		tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
 	tcp_tell(c, TCP_E_PAYLOAD);
+}
+
+/* What is ready without a gap ends at `end`, or behind what lies beyond and is reached so. */
+static void ready_reach(struct tcp_conn *c, uint32_t end)
+{
+	if (tcp_lt(c->ready_nxt, end))
+		c->ready_nxt = end;
+	while (c->n_ready && tcp_leq(c->ready[0].start, c->ready_nxt)) {
+		if (tcp_lt(c->ready_nxt, c->ready[0].end))
+			c->ready_nxt = c->ready[0].end;
+		tcp_range_drop(c->ready, &c->n_ready, 0);
+	}
 }
 
 /*
@@ -51,6 +63,10 @@ void tcp_payload_fail(struct tcp_conn *c)
  */
 static void ready_add(struct tcp_conn *c, uint32_t start, uint32_t end)
 {
+	if (tcp_leq(start, c->ready_nxt)) {
+		ready_reach(c, end);
+		return;
+	}
 	while (!tcp_range_add(c->ready, &c->n_ready, TCP_READY_MAX, start, end)) {
 		if (!tcp_lt(start, c->ready[c->n_ready - 1].start)) {
 			c->want_nxt = start;
@@ -179,13 +195,13 @@ void tcp_payload_lost(struct tcp_conn *c, bool retx)
 		retx_clear(c);
 	} else {
 		c->n_ready = 0;
-		c->want_nxt = c->snd_nxt;
+		c->ready_nxt = c->want_nxt = c->snd_nxt;
 	}
 }
 
 void tcp_payload_trim(struct tcp_conn *c)
 {
-	tcp_range_trim(c->ready, &c->n_ready, c->snd_nxt);
+	ready_reach(c, c->snd_nxt);
 	if (tcp_lt(c->want_nxt, c->snd_nxt))
 		c->want_nxt = c->snd_nxt;
 	if (!c->rx_wanted || !tcp_lt(c->rx_start, c->snd_una))

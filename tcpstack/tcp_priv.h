@@ -156,6 +156,31 @@ static inline void tcp_tell(struct tcp_conn *c, enum tcp_event ev)
 void tcp_stats_cwnd(struct tcp_conn *c);
 void tcp_stats_rtt(struct tcp_conn *c, uint32_t us);
 
+/* Counts n segments; what is hot has no room for more than the low bits. */
+static inline void tcp_count(struct tcp_conn *c, enum tcp_segs which, uint32_t n)
+{
+	uint32_t sum = c->segs[which] + n;
+
+	c->segs[which] = (uint8_t)sum;
+	if (sum > UINT8_MAX)
+		c->stats.segs[which] += sum - (uint8_t)sum;
+}
+
+/* snd_nxt and rcv_nxt move by these, so that it is noticed when they wrap. */
+static inline void tcp_snd_to(struct tcp_conn *c, uint32_t to)
+{
+	if (to < c->snd_nxt)
+		c->stats.out_wraps++;
+	c->snd_nxt = to;
+}
+
+static inline void tcp_rcv_to(struct tcp_conn *c, uint32_t to)
+{
+	if (to < c->rcv_nxt)
+		c->stats.in_wraps++;
+	c->rcv_nxt = to;
+}
+
 /* tcp_limit.c: what limits the sender, at the end of its turn. */
 void tcp_limit_note(struct tcp_conn *c, uint64_t now);
 

@@ -109,8 +109,8 @@ size_t sk_info(const struct sk_sock *s, void *buf, size_t room)
 		i.tcpi_rcv_mss = c->rcv_mss;
 		i.tcpi_advmss = sk_path_mss(s->st, &s->flow);
 		i.tcpi_bytes_received = tcp_bytes_in(c);
-		i.tcpi_segs_out = c->stats.segs_out;
-		i.tcpi_segs_in = c->stats.segs_in;
+		i.tcpi_segs_out = tcp_segs(c, TCP_N_OUT);
+		i.tcpi_segs_in = tcp_segs(c, TCP_N_IN);
 		info_sender(s, &i);
 	}
 	memcpy(buf, &i, room < sizeof(i) ? room : sizeof(i));

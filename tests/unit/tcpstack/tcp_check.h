@@ -89,9 +89,9 @@ static inline const char *tcp_check(const struct tcp_conn *c)
 	/* Sender */
 	RULE(tcp_leq(c->snd_una, c->snd_nxt));
 	RULE(tcp_leq(c->snd_nxt, c->snd_avail + c->fin_sent));
-	RULE(c->fin_sent || tcp_leq(c->snd_nxt, c->want_nxt));
+	RULE(tcp_leq(c->snd_nxt, c->ready_nxt) && tcp_leq(c->ready_nxt, c->want_nxt));
 	RULE(c->fin_sent || tcp_leq(c->want_nxt, c->snd_avail));
-	RULE(c->fin_sent || tcp_check_set(c->ready, c->n_ready, c->snd_nxt, c->want_nxt));
+	RULE(c->fin_sent || tcp_check_set(c->ready, c->n_ready, c->ready_nxt + 1, c->want_nxt));
 	RULE(c->n_ready <= TCP_READY_MAX && c->n_rx <= TCP_RX_MAX);
 	RULE(tcp_leq(c->rx_start, c->rx_end) && c->rx_wanted == (c->rx_start != c->rx_end));
 	RULE(tcp_check_set(c->rx, c->n_rx, c->rx_start, c->rx_end));

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.own_suite
 LAB_PAGES = {
     "docs/tagctl.1": "gateway", "docs/tagd.8": "gateway", "docs/tagd.conf.5": "gateway", "docs/taghostd.8": "server1",
     "docs/taghostd.conf.5": "server1", "docs/tagrun.1": "server1", "docs/softhca-run.1": "server1",
-    "docs/softhca-fault.1": "gateway",
+    "docs/softhca-fault.1": "gateway", "docs/operations.md": "gateway",
 }
 PLACES = {"gateway": "gw", "client": "client"}
 
@@ -32,6 +32,13 @@ NOT_RUN = {
         "editor": "for a person",
         "tagctl doctor": "docs/tagctl.1 has it, for the lab",
         "systemctl": "the suite `service` starts the units in a container",
+    },
+    "docs/operations.md": {
+        "apt install": "the suite `service` installs the packages",
+        "editor": "for a person",
+        "systemctl": "the suite `service` starts the units in a container",
+        "journalctl": "the lab has no journal",
+        "echo 512 >": "it would take a gigabyte of this machine",
     },
 }
 

@@ -110,6 +110,26 @@ def test_alert_rules_name_served_metrics(page):
         assert names(expression) <= served(page), expression
 
 
+def test_alerts_have_their_sections():
+    """Each alert links to the section of the operator's guide that says what to do."""
+    guide = (CONF.parents[1] / "docs/operations.md").read_text()
+    anchors = {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^#+ (.*)$", guide, re.M)}
+    text = (CONF / "tag.rules.yml").read_text()
+    alerts = re.findall(r"- alert: (\w+)", text)
+    links = re.findall(r'runbook_url: "file:///usr/share/doc/tagd/operations.md#([\w-]+)"', text)
+    assert [a.lower() for a in alerts] == links and set(links) <= anchors
+    assert set(re.findall(r"^### (Tag\w+)$", guide, re.M)) == set(alerts)
+    assert set(re.findall(r"\]\(#([\w-]+)\)", guide)) <= anchors, "a link inside the guide that leads nowhere"
+
+
+def test_documents_name_served_metrics(page):
+    """Metrics that a document or a manual page speaks of exist."""
+    top = CONF.parents[1]
+    for path in [top / "README.md", *(top / "docs").iterdir()]:
+        named = {n for n in names(path.read_text()) if n not in ("tag_",)}
+        assert {n for n in named if not n.endswith("_")} <= served(page), path.name
+
+
 def test_dashboard_names_served_metrics(page):
     """The same for the panels of the dashboard."""
     board = json.loads((CONF / "tag-dashboard.json").read_text())

@@ -73,7 +73,7 @@ def test_labels_are_bounded(page):
         for sample in family.samples:
             for key, value in sample.labels.items():
                 labels.setdefault(key, set()).add(value)
-    assert set(labels) <= {"worker", "server", "service", "reason", "version", "backend", "state"}
+    assert set(labels) <= {"worker", "server", "service", "reason", "version", "backend", "module", "state"}
     assert labels["server"] == {"s1", "s2"}
     assert not re.search(r"10\.77\.0\.2\b", page)
 

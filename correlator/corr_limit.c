@@ -56,6 +56,21 @@ bool corr_rate_take(const struct corr_rate *r, uint64_t *state, uint64_t now_us)
 	return true;
 }
 
+bool corr_rate_take_shared(const struct corr_rate *r, _Atomic uint64_t *state, uint64_t now_us)
+{
+	uint64_t was = atomic_load_explicit(state, memory_order_relaxed), is;
+
+	if (!r->step_ns)
+		return true;
+	do {
+		is = was;
+		if (!corr_rate_take(r, &is, now_us))
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(state, &was, is, memory_order_relaxed,
+							memory_order_relaxed));
+	return true;
+}
+
 void corr_client_prefix(const struct corr_client_limit *l, const uint8_t addr[16], uint8_t out[16])
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};

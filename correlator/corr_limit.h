@@ -3,6 +3,7 @@
 #ifndef CORRELATOR_CORR_LIMIT_H
 #define CORRELATOR_CORR_LIMIT_H
 
+#include <stdatomic.h>
 #include <sys/queue.h>
 
 #include "correlator/corr_table.h"
@@ -21,6 +22,8 @@ struct corr_rate corr_rate_of(uint32_t per_s, uint32_t burst, uint32_t parts);
 
 /** True when an event may happen now; then it is counted in *state (zero at first). */
 bool corr_rate_take(const struct corr_rate *r, uint64_t *state, uint64_t now_us);
+/** The same for a state that several workers share. */
+bool corr_rate_take_shared(const struct corr_rate *r, _Atomic uint64_t *state, uint64_t now_us);
 
 /** The same question without counting. */
 bool corr_rate_peek(const struct corr_rate *r, uint64_t state, uint64_t now_us);

@@ -40,6 +40,8 @@ struct corr_live {
 	_Atomic uint64_t service_flows[CORR_MAX_SERVICES]; /* the same since the start */
 	_Atomic uint32_t rule_conns[CORR_MAX_RULES];	   /* flows that a rule let pass, by id */
 	_Atomic uint64_t rule_hits[CORR_MAX_RULES];	   /* decisions of a rule */
+	_Atomic uint64_t service_rate[CORR_MAX_SERVICES];  /* of corr_rate_take_shared() */
+	_Atomic uint64_t rule_rate[CORR_MAX_RULES];	   /* the same */
 };
 
 #define CORR_FOREACH_BALANCE(_)                                                          \

@@ -125,11 +125,11 @@ static bool refuse(struct work *w, enum corr_action action, enum corr_why why)
 	return false;
 }
 
-/* Asks a rate, and counts unless only asked. */
-static bool rate(const struct work *w, const struct corr_rate *r, uint64_t *state)
+/* Asks a rate of the gateway, and counts unless only asked. */
+static bool rate(const struct work *w, const struct corr_rate *r, _Atomic uint64_t *state)
 {
 	return w->a->dry ? corr_rate_peek(r, *state, w->now_us)
-			 : corr_rate_take(r, state, w->now_us);
+			 : corr_rate_take_shared(r, state, w->now_us);
 }
 
 /* Limits of the flow's client; *c is where it counts afterwards. */
@@ -145,13 +145,14 @@ static bool client_ok(struct work *w, uint32_t id, const struct corr_client_limi
 		return true;
 	if (l->max_conns && (*c)->conns >= l->max_conns)
 		return false;
-	return rate(w, &l->rate, &(*c)->rate_state);
+	return w->a->dry ? corr_rate_peek(&l->rate, (*c)->rate_state, w->now_us)
+			 : corr_rate_take(&l->rate, &(*c)->rate_state, w->now_us);
 }
 
 /* What the rule that fits allows. */
 static bool rule_limits(struct work *w, const struct corr_rule *r)
 {
-	const struct corr_live *live = w->s->tracks.live;
+	struct corr_live *live = w->s->tracks.live;
 	const uint16_t i = r->id;
 
 	if (r->max_conns &&
@@ -159,7 +160,7 @@ static bool rule_limits(struct work *w, const struct corr_rule *r)
 		return refuse(w, CORR_DENY, CORR_WHY_RULE_CONNS);
 	if (!client_ok(w, RULE_BIT | i, &r->client, &w->set.client[1]))
 		return refuse(w, CORR_DENY, CORR_WHY_RULE_CLIENT);
-	if (!rate(w, &r->rate, &w->s->rule_rate[i]))
+	if (!rate(w, &r->rate, &live->rule_rate[i]))
 		return refuse(w, CORR_DENY, CORR_WHY_RULE_RATE);
 	return true;
 }
@@ -200,7 +201,7 @@ static bool rules(struct work *w)
 /* Limits of a service on a new flow. */
 static bool service_limits(struct work *w, const struct corr_service_cfg *c)
 {
-	const struct corr_live *live = w->s->tracks.live;
+	struct corr_live *live = w->s->tracks.live;
 
 	if (c->id == CORR_NONE)
 		return true;
@@ -209,7 +210,7 @@ static bool service_limits(struct work *w, const struct corr_service_cfg *c)
 		return refuse(w, CORR_DENY, CORR_WHY_SERVICE_CONNS);
 	if (!client_ok(w, c->id, &c->client, &w->set.client[0]))
 		return refuse(w, CORR_DENY, CORR_WHY_CLIENT_LIMIT);
-	if (w->a->pkt.key.proto == CORR_TCP && !rate(w, &c->syn, &w->s->service_rate[c->id]))
+	if (w->a->pkt.key.proto == CORR_TCP && !rate(w, &c->syn, &live->service_rate[c->id]))
 		return refuse(w, CORR_DENY, CORR_WHY_SYN_RATE);
 	return true;
 }

@@ -66,10 +66,8 @@ bool corr_policy_concerns(const struct corr_policy *p, const uint8_t local[16]);
 /** What one worker remembers. */
 struct corr_steer {
 	struct corr_tracks tracks;
-	struct corr_clients clients;		  /* of all services and rules */
-	struct corr_table *affinity;		  /* client of a service -> server */
-	uint64_t rule_rate[CORR_MAX_RULES];	  /* of corr_rate_take(), by rule id */
-	uint64_t service_rate[CORR_MAX_SERVICES]; /* the same, by service id */
+	struct corr_clients clients; /* of all services and rules */
+	struct corr_table *affinity; /* client of a service -> server */
 	/**
 	 * Server of a TCP connection that was there before anybody asked for it to be remembered
 	 * (its address was not of any service or rule then); CORR_NONE: not known. May be NULL.

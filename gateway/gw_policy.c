@@ -133,7 +133,7 @@ static int add(struct build *b, const struct net_addr *a, const struct gw_servic
 	c.table_size = v->table_size;
 	c.affinity_ms = v->affinity_ms;
 	c.max_conns = v->max_conns;
-	c.syn = corr_rate_of(v->syn_rate, v->syn_burst, g->workers);
+	c.syn = corr_rate_of(v->syn_rate, v->syn_burst, 1);
 	c.client = client_limit(g, v->max_client_conns, v->client_rate, v->prefix4, v->prefix6);
 	members(b, a, v->servers);
 	return corr_services_add(b->services, &c, b->member, b->n_member);
@@ -218,7 +218,7 @@ static struct corr_rule rule_of(const struct gw_cfg *g, const struct gw_rule_cfg
 		.via = c->action == CORR_VIA ? server_index(g, c->via) : CORR_NONE,
 		.accelerate = c->accelerate,
 		.max_conns = c->max_conns,
-		.rate = corr_rate_of(c->rate, c->burst, g->workers),
+		.rate = corr_rate_of(c->rate, c->burst, 1),
 		.client = client_limit(g, c->max_client_conns, c->client_rate, c->prefix4,
 				       c->prefix6),
 	};

@@ -4,9 +4,10 @@
 #   transfer   bulk download: one and 16 connections; CPU seconds per GB of the server, the
 #              gateway and the whole machine; accelerated, native through the gateway, plain kernel
 #   fabric     the software HCA alone: RDMA READ by perftest against the raw copy
+#   workers    bulk downloads through one, two and four workers
 #   tcp        the TCP core alone: instructions and cycles per operation, sizes, goodput over lossy
 #              links beside the kernel's CUBIC
-BENCHES="transfer fabric tcp"
+BENCHES="transfer workers fabric tcp"
 
 bench() {
 	local list=${*:-$BENCHES} b

@@ -198,4 +198,5 @@ def main():
         (CGROUP / f"tagbench-{group}").rmdir()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 /* test_corr_limit.c - rates, the table of clients, and health with hysteresis. */
 #include "tests/unit/correlator/eal.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "correlator/corr_health.h"
@@ -55,6 +56,37 @@ static void test_rate_is_shared_by_workers(void **state)
 	uint64_t s = 0;
 
 	assert_in_range(run(&r, &s, 0, 10 * SECOND, 50), 2500, 2525);
+}
+
+/** What the threads of test_threads_share_a_rate() have. */
+struct shared {
+	struct corr_rate r;	 /* the rate */
+	_Atomic uint64_t state;	 /* of it */
+	_Atomic uint64_t now_us; /* the clock of all */
+	_Atomic uint32_t taken;	 /* events that happened */
+};
+
+static void *taker(void *arg)
+{
+	struct shared *s = arg;
+
+	for (uint64_t now = 0; now < SECOND; now = atomic_fetch_add(&s->now_us, 10))
+		if (corr_rate_take_shared(&s->r, &s->state, now))
+			atomic_fetch_add(&s->taken, 1);
+	return NULL;
+}
+
+/* Workers that take from one rate at the same time get it once, and all of it. */
+static void test_threads_share_a_rate(void **state)
+{
+	struct shared s = {.r = corr_rate_of(5000, 100, 1)};
+	pthread_t t[4];
+
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, taker, &s), 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	assert_in_range(s.taken, 4950, 5101);
 }
 
 static void test_prefix(void **state)
@@ -177,6 +209,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_rate_is_shared_by_workers),
+		cmocka_unit_test(test_threads_share_a_rate),
 		cmocka_unit_test(test_prefix),
 		cmocka_unit_test(test_clients_are_bounded),
 		cmocka_unit_test(test_nobody_can_go),

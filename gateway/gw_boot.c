@@ -139,6 +139,17 @@ void gw_boot_again(struct gw_ctl *ctl, const char *why)
 	}
 }
 
+void gw_boot_leave(struct gw_ctl *ctl, const struct gw_host *h)
+{
+	struct gw_session *s, *next;
+
+	for (s = ctl->boot->sessions; s; s = next) {
+		next = s->next;
+		if (s->host == h && !s->conn.closing)
+			gw_boot_error(s, "it is not in the gateway's configuration any more");
+	}
+}
+
 /* A native queue pair died: every host has to learn the new one. */
 static void reopen_native(struct gw_ctl *ctl, struct gw_worker *w)
 {

@@ -111,6 +111,18 @@ static json_t *services(const struct gw *gw, const struct gw_host *h)
 	return list;
 }
 
+void gw_boot_services(struct gw_ctl *ctl)
+{
+	struct gw_session *s, *next;
+
+	for (s = ctl->boot->sessions; s; s = next) {
+		next = s->next;
+		if (s->host && !s->conn.closing)
+			gw_line_send(&s->conn, json_pack("{s:s, s:o}", "type", "services",
+							 "services", services(ctl->gw, s->host)));
+	}
+}
+
 /* Our queue pairs for a host, per worker. */
 static json_t *workers(const struct gw *gw, const struct gw_host *h)
 {
@@ -178,7 +190,7 @@ static struct gw_host *check_hello(struct gw_session *s, const char *name, const
 		gw_boot_error(s, "hello version: found %d; allowed: %d", ver, GW_BOOT_VERSION);
 		return NULL;
 	}
-	if (!h || !key_eq(key, h->cfg->key)) {
+	if (!h || !key_eq(key, h->cfg->key) || s->boot->gw->health[h->id].left) {
 		gw_boot_error(s, "name or key of \"%.60s\" is not in the gateway's configuration",
 			      name);
 		return NULL;

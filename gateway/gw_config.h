@@ -58,8 +58,8 @@ void gw_config_check(struct gw_config_ctx *c);
 /** Of services and rules. (gw_config_policy.c) */
 void gw_config_check_policy(struct gw_config_ctx *c);
 /** Prints a configuration with every key and the value in force, to be read again; secrets as they
- * are. (gw_config_show.c) */
-void gw_config_show(FILE *out, const struct gw_cfg *cfg);
+ * are, or not at all. (gw_config_show.c) */
+void gw_config_show(FILE *out, const struct gw_cfg *cfg, bool secrets);
 /** Prints the table of keys: name, kind, default, meaning. (gw_config_key.c) */
 void gw_config_help(FILE *out);
 

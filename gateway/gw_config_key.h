@@ -59,6 +59,9 @@ extern const size_t gw_n_keys;
 /** Stores a value; false: not allowed. bad gets the offending item of a list. (gw_config_value.c)
  */
 bool gw_config_store(const struct gw_key *k, void *target, const char *value, char bad[64]);
+/** The value that a section's structure has of a key, as text; free() it. NULL: no memory.
+ * (gw_config_show.c) */
+char *gw_config_text(const struct gw_key *k, const void *target);
 /** What a key may be, as text; buf or a constant. (gw_config_value.c) */
 const char *gw_config_allowed(const struct gw_key *k, char buf[160]);
 

@@ -147,41 +147,55 @@ static void show_value(FILE *out, const struct gw_key *k, const void *target)
 	}
 }
 
+char *gw_config_text(const struct gw_key *k, const void *target)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return NULL;
+	show_value(f, k, target);
+	fclose(f);
+	return text;
+}
+
 /* One section: its title, then its keys in the order of the table. An empty value is a comment,
  * since a key with nothing behind it cannot be told from a mistake. */
 static void show_section(FILE *out, enum gw_section s, const char *kind, const char *name,
-			 const void *target)
+			 const void *target, bool secrets)
 {
 	fprintf(out, name ? "\n[%s \"%s\"]\n" : "\n[%s]\n", kind, name);
 	for (size_t i = 0; i < gw_n_keys; i++) {
-		char *text = NULL;
-		size_t len;
-		FILE *value;
+		char *text;
 
 		if (gw_keys[i].section != s)
 			continue;
-		value = open_memstream(&text, &len);
-		if (!value)
+		if (gw_keys[i].type == KEY_SECRET && !secrets) {
+			fprintf(out, "; %s is secret\n", gw_keys[i].name);
+			continue;
+		}
+		text = gw_config_text(&gw_keys[i], target);
+		if (!text)
 			return;
-		show_value(value, &gw_keys[i], target);
-		fclose(value);
-		fprintf(out, len ? "%s = %s\n" : "; %s =\n", gw_keys[i].name, text);
+		fprintf(out, *text ? "%s = %s\n" : "; %s =\n", gw_keys[i].name, text);
 		free(text);
 	}
 }
 
-void gw_config_show(FILE *out, const struct gw_cfg *cfg)
+void gw_config_show(FILE *out, const struct gw_cfg *cfg, bool secrets)
 {
 	fprintf(out, "# every key with the value in force\n");
-	show_section(out, GW_SEC_GATEWAY, "gateway", NULL, cfg);
+	show_section(out, GW_SEC_GATEWAY, "gateway", NULL, cfg, secrets);
 	for (uint32_t i = 0; i < cfg->n_port; i++)
-		show_section(out, GW_SEC_PORT, "port", cfg->port[i].name, &cfg->port[i]);
-	show_section(out, GW_SEC_FABRIC, "fabric", NULL, cfg);
+		show_section(out, GW_SEC_PORT, "port", cfg->port[i].name, &cfg->port[i], secrets);
+	show_section(out, GW_SEC_FABRIC, "fabric", NULL, cfg, secrets);
 	for (uint32_t i = 0; i < cfg->n_server; i++)
-		show_section(out, GW_SEC_SERVER, "server", cfg->server[i].name, &cfg->server[i]);
+		show_section(out, GW_SEC_SERVER, "server", cfg->server[i].name, &cfg->server[i],
+			     secrets);
 	for (uint32_t i = 0; i < cfg->n_service; i++)
-		show_section(out, GW_SEC_SERVICE, "service", cfg->service[i].name,
-			     &cfg->service[i]);
+		show_section(out, GW_SEC_SERVICE, "service", cfg->service[i].name, &cfg->service[i],
+			     secrets);
 	for (uint32_t i = 0; i < cfg->n_rule; i++)
-		show_section(out, GW_SEC_RULE, "rule", cfg->rule[i].name, &cfg->rule[i]);
+		show_section(out, GW_SEC_RULE, "rule", cfg->rule[i].name, &cfg->rule[i], secrets);
 }

@@ -12,6 +12,7 @@
 #include "gateway/gw_capture.h"
 #include "gateway/gw_conn_filter.h"
 #include "gateway/gw_policy.h"
+#include "gateway/gw_reload.h"
 
 /* {"error": text} */
 static json_t *error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -193,6 +194,13 @@ struct command {
 };
 
 static const struct command commands[] = {
+	{"config check", gw_cmd_config_check},
+	{"config confirm", gw_cmd_config_confirm},
+	{"config diff", gw_cmd_config_diff},
+	{"config reload", gw_cmd_config_reload},
+	{"config rollback", gw_cmd_config_rollback},
+	{"config show", gw_cmd_config_show},
+	{"config status", gw_cmd_config_status},
 	{"conn list", gw_control_list},
 	{"conn show", gw_cmd_conn_show},
 	{"conn accelerate", gw_cmd_conn_accelerate},

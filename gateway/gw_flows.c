@@ -232,6 +232,28 @@ uint16_t gw_flows_server(struct gw_worker *w, const struct net_flow *key)
 	return (uint16_t)f->host;
 }
 
+/* True for a connection that both ends use and no worker accelerates. */
+static bool established(struct gw_worker *w, const struct flow *f)
+{
+	struct corr_flow key;
+
+	if (f->dirs != 3 || (f->state != FLOW_OPEN && f->state != FLOW_CLOSING))
+		return false;
+	memcpy(&key, &f->key, sizeof(key));
+	return !gw_accel_has(w, &key);
+}
+
+bool gw_flows_established(struct gw_worker *w, uint32_t *it, uint32_t places,
+			  uint32_t n[GW_MAX_HOSTS])
+{
+	for (; places && *it < ENTRIES; places--, (*it)++) {
+		const struct flow *f = &w->flows->e[*it];
+
+		n[f->host] += established(w, f);
+	}
+	return *it < ENTRIES;
+}
+
 /* Milliseconds that a quiet flow is kept. */
 static uint64_t keep_ms(const struct flow *f)
 {

@@ -88,7 +88,8 @@ static enum corr_leave leave(const struct gw *gw, uint32_t i, uint64_t now_ms)
 	const struct gw_health *h = &gw->health[i];
 
 	if (gw->host[i].state == GW_HOST_UP)
-		return h->health.up ? CORR_STAY : CORR_LEAVE_DATAGRAMS;
+		return h->health.up && !gw->cfg->server[i].leaving ? CORR_STAY
+								   : CORR_LEAVE_DATAGRAMS;
 	if (now_ms - gw->start_us / 1000 < gw->cfg->host_timeout_ms)
 		return CORR_STAY; /* we are new, not the server */
 	return h->up_ms && now_ms - h->up_ms < gw->cfg->host_timeout_ms ? CORR_STAY
@@ -105,13 +106,17 @@ void gw_health_tick(struct gw *gw)
 		struct gw_health *h = &gw->health[i];
 		uint32_t share, load;
 
+		if (!*cfg->name)
+			continue;
+		h->left &= cfg->leaving;
 		if (signs(gw, i, now_ms) && gw->policy)
 			gw_log(h->health.up ? GW_LOG_NOTICE : GW_LOG_WARNING, "server %s: %s",
 			       cfg->name, h->health.up ? "takes new flows" : "takes no new flows");
 		share = corr_health_share(&h->health, &cfg->health, now_ms);
 		load = corr_load_share(read_us(gw, i), median);
-		share = h->drained ? 0
-				   : RTE_MIN(share, RTE_MAX(share * load / CORR_SHARE_FULL, 1u));
+		share = h->drained || cfg->leaving
+				? 0
+				: RTE_MIN(share, RTE_MAX(share * load / CORR_SHARE_FULL, 1u));
 		atomic_store_explicit(&gw->live->server[i].share, share, memory_order_relaxed);
 		atomic_store_explicit(&gw->live->server[i].leave, (uint32_t)leave(gw, i, now_ms),
 				      memory_order_relaxed);
@@ -132,6 +137,8 @@ const char *gw_health_name(const struct gw *gw, uint32_t server)
 	const struct gw_health *h = &gw->health[server];
 	const uint32_t share = atomic_load(&gw->live->server[server].share);
 
+	if (gw->cfg->server[server].leaving)
+		return "leaving";
 	if (gw->host[server].state != GW_HOST_UP)
 		return "absent";
 	if (!h->health.up)

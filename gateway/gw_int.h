@@ -30,7 +30,7 @@ struct gw_ctl {
 	struct gw_boot *boot;	    /* bootstrap socket (gw_boot.c) */
 	struct gw_control *control; /* control socket (gw_control.c) */
 	struct gw_metrics *metrics; /* metrics page, NULL: none (gw_metrics.c) */
-	ev_signal sig[2];	    /* SIGTERM, SIGINT */
+	ev_signal sig[3];	    /* SIGTERM, SIGINT, SIGHUP */
 	ev_timer tick;		    /* events of workers, dead sets */
 	ev_io async;		    /* events of the device (gw_async.c) */
 	bool failed;		    /* the device did: the exit status tells */
@@ -71,6 +71,8 @@ bool gw_port_cfg_covers(const struct gw_port_cfg *p, const struct net_addr *a);
 int gw_port_open(struct gw *gw, struct gw_port *p);
 /** Opens all configured ports. 0 or errno (logged). */
 int gw_ports_open(struct gw *gw);
+/** Makes the devices take frames to the MACs of servers. */
+void gw_ports_macs(struct gw *gw);
 /** Stops and closes them. */
 void gw_ports_close(struct gw *gw);
 /** The port's own address of a family that a question about dst should come from; NULL: none. */
@@ -281,6 +283,12 @@ void gw_flows_seen(struct gw_worker *w, const uint8_t *frame, const struct net_p
 void gw_flows_flags(struct gw_worker *w, const uint8_t *frame, const struct net_pkt *p);
 /** Server of an established native connection, or CORR_NONE. */
 uint16_t gw_flows_server(struct gw_worker *w, const struct net_flow *f);
+/**
+ * Counts established native connections that are not accelerated, by server, in the next `places`
+ * of the table. *it = 0 at first; false at the end.
+ */
+bool gw_flows_established(struct gw_worker *w, uint32_t *it, uint32_t places,
+			  uint32_t n[GW_MAX_HOSTS]);
 /** Ages a few entries. */
 void gw_flows_run(struct gw_worker *w);
 /** Flows it remembers. */
@@ -310,6 +318,10 @@ const char *gw_host_state_name(enum gw_host_state s);
 /** Bootstrap socket of hosts. 0 or errno (logged). */
 int gw_boot_open(struct gw_ctl *ctl);
 void gw_boot_close(struct gw_ctl *ctl);
+/** Tells all hosts the services that concern them. (gw_boot_msg.c) */
+void gw_boot_services(struct gw_ctl *ctl);
+/** Ends the session of a host: it is not configured any more. */
+void gw_boot_leave(struct gw_ctl *ctl, const struct gw_host *h);
 /** Every tick: sessions of hosts whose queue pairs died. */
 void gw_boot_tick(struct gw_ctl *ctl);
 

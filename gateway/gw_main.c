@@ -23,6 +23,7 @@
 #include "gateway/gw_metrics.h"
 #include "gateway/gw_notify.h"
 #include "gateway/gw_policy.h"
+#include "gateway/gw_reload.h"
 #include "gateway/gw_replay.h"
 
 #define TICK_S 0.1
@@ -45,6 +46,14 @@ static void on_signal(struct ev_loop *loop, ev_signal *s, int revents)
 	ev_break(loop, EVBREAK_ALL);
 }
 
+static void on_hangup(struct ev_loop *loop, ev_signal *s, int revents)
+{
+	struct gw_ctl *ctl = s->data;
+
+	gw_log(GW_LOG_NOTICE, "%s: reading the configuration again", strsignal(s->signum));
+	gw_reload_file(ctl->gw);
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *t, int revents)
 {
 	struct gw_ctl *ctl = t->data;
@@ -57,6 +66,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *t, int revents)
 		gw_log(GW_LOG_ERROR, "a worker stands still: the watchdog is not fed");
 	gw_health_tick(ctl->gw);
 	gw_load_tick(ctl->gw);
+	gw_reload_tick(ctl->gw);
 }
 
 /* Launches the lcores and waits until they are in their loops. */
@@ -95,9 +105,13 @@ static int control_run(struct gw *gw)
 	gw->ctl = &ctl;
 	ev_signal_init(&ctl.sig[0], on_signal, SIGTERM);
 	ev_signal_init(&ctl.sig[1], on_signal, SIGINT);
-	ev_signal_start(ctl.loop, &ctl.sig[0]);
-	ev_signal_start(ctl.loop, &ctl.sig[1]);
-	rc = gw_boot_open(&ctl);
+	ev_signal_init(&ctl.sig[2], on_hangup, SIGHUP);
+	ctl.sig[2].data = &ctl;
+	for (int i = 0; i < 3; i++)
+		ev_signal_start(ctl.loop, &ctl.sig[i]);
+	rc = gw_reload_open(gw);
+	if (rc == 0)
+		rc = gw_boot_open(&ctl);
 	if (rc == 0)
 		rc = gw_control_open(&ctl);
 	if (rc == 0)
@@ -121,8 +135,9 @@ static int control_run(struct gw *gw)
 	gw_metrics_close(&ctl);
 	gw_control_close(&ctl);
 	gw_boot_close(&ctl);
-	ev_signal_stop(ctl.loop, &ctl.sig[0]);
-	ev_signal_stop(ctl.loop, &ctl.sig[1]);
+	gw_reload_close(gw);
+	for (int i = 0; i < 3; i++)
+		ev_signal_stop(ctl.loop, &ctl.sig[i]);
 	ev_loop_destroy(ctl.loop);
 	gw->ctl = NULL;
 	return rc;
@@ -230,7 +245,7 @@ int main(int argc, char **argv)
 		return 1;
 	rc = gw_config_load(file, cfg, stderr);
 	if (rc == 0 && show)
-		gw_config_show(stdout, cfg);
+		gw_config_show(stdout, cfg, true);
 	else if (rc == 0 && check)
 		printf("%s: good\n", file);
 	if (rc) {

@@ -10,6 +10,7 @@
 
 #include "gateway/gw_int.h"
 #include "gateway/gw_metrics.h"
+#include "gateway/gw_reload.h"
 
 /** A counter of struct gw_stats. */
 struct counter {
@@ -146,6 +147,24 @@ static void one(FILE *f, const char *name, const char *help, uint64_t n)
 	fprintf(f, "tag_%s %" PRIu64 "\n", name, n);
 }
 
+/* Reloads of the configuration. A replay has none. */
+static void reloads(FILE *f, const struct gw *gw)
+{
+	const struct gw_reload *r = gw->reload;
+
+	if (!r)
+		return;
+	head(f, "config_reloads_total", "counter", "configurations put into force since the start");
+	fprintf(f, "tag_config_reloads_total %" PRIu64 "\n", r->done);
+	head(f, "config_reload_failures_total", "counter", "reloads that were refused");
+	fprintf(f, "tag_config_reload_failures_total %" PRIu64 "\n", r->failed);
+	one(f, "config_last_reload_successful", "0 when the last reload was refused",
+	    r->error[0] == '\0');
+	one(f, "config_last_reload_timestamp_seconds",
+	    "time of the last one that was made; 0: none", (uint64_t)r->last_s);
+	one(f, "config_unconfirmed", "1 while a reload waits to be confirmed", r->before != NULL);
+}
+
 static void frame_buffers(FILE *f, const struct gw *gw)
 {
 	char index[12];
@@ -177,6 +196,7 @@ char *gw_metrics_page(const struct gw *gw, size_t *len)
 	    gw->cfg->max_accelerated);
 	servers(f, gw);
 	services(f, gw);
+	reloads(f, gw);
 	frame_buffers(f, gw);
 	log_counters(f);
 	worker_counters(f, gw);

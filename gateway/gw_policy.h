@@ -87,6 +87,7 @@ bool gw_check_rx(struct gw_worker *w, struct gw_host *h, const struct rte_mbuf *
 struct gw_health {
 	struct corr_health health;
 	bool drained;	    /* by the operator */
+	bool left;	    /* it is leaving, and its last connection is over */
 	uint64_t up_ms;	    /* when it was attached last */
 	uint64_t seen_good; /* check results taken in */
 	uint64_t seen_bad;

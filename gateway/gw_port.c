@@ -225,6 +225,13 @@ int gw_port_open(struct gw *gw, struct gw_port *p)
 	return 0;
 }
 
+void gw_ports_macs(struct gw *gw)
+{
+	for (uint32_t i = 0; i < gw->n_port; i++)
+		if (gw->port[i].opened)
+			open_macs(gw, &gw->port[i]);
+}
+
 int gw_ports_open(struct gw *gw)
 {
 	for (uint32_t i = 0; i < gw->cfg->n_port; i++) {

@@ -24,9 +24,10 @@ enum {
 
 /** What options say. */
 struct settings {
-	const char *path;     /* control socket */
-	bool json;	      /* print documents */
-	unsigned int watch_s; /* again after so many seconds, 0: once */
+	const char *path;	/* control socket */
+	bool json;		/* print documents */
+	unsigned int watch_s;	/* again after so many seconds, 0: once */
+	unsigned int confirm_s; /* a reload is undone after so many, 0: it is not */
 };
 
 /** A command of tagctl. */
@@ -156,6 +157,13 @@ static const struct tab_col worker_cols[] = {
 };
 
 static const struct command commands[] = {
+	{"config check", 0, 1, "[FILE]", NULL, NULL, "", "every error of a configuration"},
+	{"config diff", 0, 1, "[FILE]", NULL, NULL, "", "what it would change, and for whom"},
+	{"config reload", 0, 1, "[FILE]", NULL, NULL, "", "puts it into force, or says why not"},
+	{"config confirm", 0, 0, "", NULL, NULL, "", "keeps what reload --confirm-within did"},
+	{"config rollback", 0, 0, "", NULL, NULL, "", "undoes it now"},
+	{"config show", 0, 0, "", NULL, NULL, "", "the one in force, every key"},
+	{"config status", 0, 0, "", NULL, NULL, "", "reloads so far, and who leaves"},
 	{"conn list", 0, 16, "[KEY=VALUE...]", "connections", conn_cols, "no TCP connections",
 	 "connections, all or some"},
 	{"conn show", 1, 2, "CONN", "connections", conn_cols, "", "one connection, every field"},
@@ -200,7 +208,8 @@ static const struct command commands[] = {
 
 static void usage(FILE *out)
 {
-	fprintf(out, "usage: tagctl [--json] [--socket PATH] [--watch[=SECONDS]] COMMAND\n\n");
+	fprintf(out, "usage: tagctl [--json] [--socket PATH] [--watch[=SECONDS]] "
+		     "[--confirm-within=SECONDS] COMMAND\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++) {
 		char text[64];
 
@@ -250,6 +259,8 @@ static void print(const struct command *c, const json_t *reply)
 			conn_print(stdout, row);
 	} else if (strcmp(c->words, "drops") == 0) {
 		tab_pairs(stdout, json_object_get(reply, "drops"), c->empty);
+	} else if (json_object_get(reply, "changes") || json_object_get(reply, "text")) {
+		config_print(stdout, reply);
 	} else if (c->list) {
 		rows = json_object_get(reply, c->list);
 		tab_rows(stdout, rows, c->cols, c->empty);
@@ -293,10 +304,14 @@ static bool put_capture(json_t *req, char **args, int n)
 
 /* What a command's arguments add to its request; false, with a message: they make no sense. */
 static bool put_args(const struct command *c, json_t *req, struct conn_view *view, char **args,
-		     int n)
+		     int n, const struct settings *set)
 {
 	if (strcmp(c->words, "conn list") == 0)
 		return conn_list_args(view, req, args, n);
+	if (strncmp(c->words, "config", 6) == 0) {
+		config_args(req, args, n, set->confirm_s);
+		return true;
+	}
 	if (strncmp(c->words, "capture", 7) == 0)
 		return put_capture(req, args, n);
 	if (strcmp(c->words, "log level") == 0) {
@@ -374,7 +389,7 @@ static int run(const struct command *c, char **args, int n_args, const struct se
 	struct conn_view view;
 	int rc = EXIT_USAGE;
 
-	if (put_args(c, req, &view, args, n_args)) {
+	if (put_args(c, req, &view, args, n_args, set)) {
 		rc = once(c, &view, req, set->path, set->json);
 		while (set->watch_s && rc == 0) {
 			fflush(stdout);
@@ -389,12 +404,23 @@ static int run(const struct command *c, char **args, int n_args, const struct se
 	return rc;
 }
 
+/* The value of an option in seconds; false, with a message: it is none. */
+static bool seconds(const char *option, const char *text, unsigned int *v)
+{
+	*v = (unsigned int)atoi(text);
+	if (*v >= 1 && *v <= 86400)
+		return true;
+	fprintf(stderr, "tagctl: --%s takes 1 to 86400 seconds\n", option);
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"json", no_argument, NULL, 'j'},
 		{"socket", required_argument, NULL, 's'},
 		{"watch", optional_argument, NULL, 'w'},
+		{"confirm-within", required_argument, NULL, 'C'},
 		{"commands", no_argument, NULL, 'c'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -415,11 +441,13 @@ int main(int argc, char **argv)
 			set.path = optarg;
 			break;
 		case 'w':
-			set.watch_s = optarg ? (unsigned int)atoi(optarg) : 1;
-			if (set.watch_s >= 1 && set.watch_s <= 86400)
-				break;
-			fprintf(stderr, "tagctl: --watch takes 1 to 86400 seconds\n");
-			return EXIT_USAGE;
+			if (!seconds("watch", optarg ? optarg : "1", &set.watch_s))
+				return EXIT_USAGE;
+			break;
+		case 'C':
+			if (!seconds("confirm-within", optarg, &set.confirm_s))
+				return EXIT_USAGE;
+			break;
 		case 'c':
 			for (size_t i = 0; i < N_COMMANDS; i++)
 				printf("%s\t%s\n", commands[i].words, commands[i].help);

@@ -52,6 +52,11 @@ void tab_pairs(FILE *out, const json_t *obj, const char *empty);
 /** Prints everything about one connection, its black box behind the rest (tagctl_conn.c). */
 void conn_print(FILE *out, const json_t *row);
 
+/** Arguments of `config ...` into the request; confirm_s 0: none given. (tagctl_config.c) */
+void config_args(json_t *req, char **args, int n, unsigned int confirm_s);
+/** Prints what `config diff`, `reload` or `show` answered. (tagctl_config.c) */
+void config_print(FILE *out, const json_t *reply);
+
 /** map export: the connection tables to a file; what tagctl prints, NULL: no daemon. (tagctl_map.c)
  */
 json_t *map_export(FILE *daemon, const char *path);

@@ -21,7 +21,7 @@ suite_unit_asan() { run_meson unit-asan "$ASAN_BUILD"; }
 suite_softhca() { run_pytest softhca tests/lab/test_softhca.py; }
 suite_tagsock() { run_pytest tagsock tests/lab/test_tagsock.py; }
 suite_maps() { run_pytest maps tests/lab/test_maps.py; }
-suite_config() { run_pytest config tests/lab/test_config.py; }
+suite_config() { run_pytest config tests/lab/test_config.py tests/lab/test_reload.py; }
 suite_docs() { run_pytest docs tests/lab/test_examples.py; }
 suite_cli() { run_pytest cli tests/lab/test_cli.py; }
 suite_lab() { run_pytest lab tests/lab -m 'not own_suite'; }

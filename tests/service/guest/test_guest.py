@@ -225,6 +225,24 @@ def test_watchdog_of_taghostd():
     until(all_up)
 
 
+def test_reload():
+    """systemctl reload puts the changed file into force in the same process, or fails and says why."""
+    pid = show("tagd", "MainPID")
+    good = TAGD_CONF.replace("[gateway]\n", "[gateway]\nttl = 61\n", 1)
+    (ETC / "tagd.conf").write_text(good)
+    sh("systemctl reload tagd")
+    assert "ttl = 61" in sh("tagctl config show") and show("tagd", "MainPID") == pid
+    until(lambda: "servers up" in show("tagd", "StatusText"))
+    (ETC / "tagd.conf").write_text(good.replace("ttl = 61", "ttl = many"))
+    assert subprocess.run(["systemctl", "reload", "tagd"], capture_output=True).returncode != 0
+    assert re.search(r"/etc/tag/tagd.conf:\d+: .*ttl: found \"many\"", sh("journalctl -u tagd -o cat"))
+    assert show("tagd", "ActiveState") == "active" and "ttl = 61" in sh("tagctl config show")
+    (ETC / "tagd.conf").write_text(TAGD_CONF)
+    sh("systemctl kill -s HUP tagd")
+    until(lambda: "ttl = 61" not in sh("tagctl config show"))
+    assert show("tagd", "MainPID") == pid and all_up()
+
+
 def test_upgrade_keeps_running():
     """An upgrade neither restarts the daemons nor touches the configuration."""
     pids = [show(u, "MainPID") for u in ("tagd", "taghostd")]

@@ -61,12 +61,12 @@ static void check_shown(const char *text)
 	assert_int_equal(load(text), 0);
 	first = cfg;
 	f = open_memstream(&once, &len);
-	gw_config_show(f, &cfg);
+	gw_config_show(f, &cfg, true);
 	fclose(f);
 	if (load(once))
 		fail_msg("what was printed is refused: %s", errors);
 	f = open_memstream(&twice, &len);
-	gw_config_show(f, &cfg);
+	gw_config_show(f, &cfg, true);
 	fclose(f);
 	assert_string_equal(once, twice);
 	assert_memory_equal(&first, &cfg, sizeof(cfg));

@@ -295,6 +295,7 @@ struct gw_accel;    /* everything of acceleration in one worker (gw_accel.c) */
 struct gw_health;   /* of a server (gw_policy.h) */
 struct gw_announce; /* addresses to be announced (gw_announce.c) */
 struct gw_checks;   /* health checks (gw_check.c) */
+struct gw_cap_ring; /* a capture of one worker (gw_capture.h) */
 
 /** A worker: everything an lcore owns. */
 struct gw_worker {
@@ -320,6 +321,7 @@ struct gw_worker {
 	struct gw_flows *flows;
 	struct gw_frag *frag; /* fragments of TCP segments (gw_frag.c) */
 	struct gw_accel *accel;
+	struct gw_cap_ring *capture; /* what sees all frames (gw_capture.h); NULL: nobody */
 	struct gw_stats stats;
 	struct rte_ring *calls;	 /* gw_call() requests */
 	struct rte_ring *news;	 /* neighbours other workers learned (gw_neigh.c) */
@@ -363,7 +365,7 @@ struct gw {
 	struct gw_served *_Atomic served; /* configured server addresses (gw_served.c) */
 	uint32_t room_servers;		  /* that can be attached at the same time */
 	struct corr_native *native;	  /* the snapshot that all workers have */
-	struct gw_capture *capture;	  /* of the fabric: the last one, or NULL (gw_capture.c) */
+	struct gw_capture *capture;	  /* the last one, or NULL (gw_capture.c) */
 	struct corr_policy *policy;	  /* the policy that all workers have, or NULL */
 	struct corr_live *live;		  /* what changes beside it */
 	struct gw_health *health;	  /* of each server; control thread */
@@ -469,6 +471,10 @@ uint64_t gw_accel_deadline(const struct gw_worker *w);
 
 /** True when a flow is in the accelerated map of worker w (its context). */
 bool gw_accel_has(struct gw_worker *w, const struct corr_flow *f);
+
+/** Token of an accelerated flow of worker w, or 0; and back, false: there is none. */
+uint32_t gw_accel_token(struct gw_worker *w, const struct net_flow *f);
+bool gw_accel_flow(struct gw_worker *w, uint32_t token, struct net_flow *f);
 
 /** One row of `conn list`; both kinds of connections. */
 struct gw_conn_row {

@@ -7,6 +7,7 @@
 #define GATEWAY_GW_ACCEL_H
 
 #include "gateway/gw_conn.h"
+#include "ibside/ib_tap.h"
 #include "tcpstack/tcp_trace.h"
 
 #define GW_CHUNK_SIZE  65536u	/* bytes of a payload chunk */

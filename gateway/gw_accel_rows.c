@@ -12,6 +12,24 @@ bool gw_accel_has(struct gw_worker *w, const struct corr_flow *f)
 	return w->accel && corr_accel_by_flow(w->accel->map, f);
 }
 
+uint32_t gw_accel_token(struct gw_worker *w, const struct net_flow *f)
+{
+	const struct gw_conn *c =
+		w->accel ? corr_accel_by_flow(w->accel->map, (const struct corr_flow *)f) : NULL;
+
+	return c ? c->token : 0;
+}
+
+bool gw_accel_flow(struct gw_worker *w, uint32_t token, struct net_flow *f)
+{
+	const struct gw_conn *c = w->accel ? corr_accel_by_token(w->accel->map, token) : NULL;
+
+	if (!c)
+		return false;
+	*f = c->flow;
+	return true;
+}
+
 /* State for people: the core's while it is at work, else the connection's. */
 static const char *state_text(const struct gw_conn *c, const struct tcp_conn *t)
 {

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * gw_capture_ring.c - from a worker to the writer of a capture: copies, and never waits.
+ *
+ * Pieces leave in the order in which things happened: what a received frame causes while it is
+ * handled stands behind it, and both are passed on when it is known what became of the frame.
  */
 #include <errno.h>
 #include <rte_ring.h>
@@ -9,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "gateway/gw_capture.h"
+#include "gateway/gw_int.h"
 
 #define RING_SIZE (2 * GW_CAP_PIECES) /* a power of two above the number of pieces */
 
@@ -48,19 +52,32 @@ static uint32_t pieces(const struct iovec *v, int n)
 	return pkt_count(sum, GW_CAP_DATA);
 }
 
-/* An operation of the worker: all of it, or nothing. */
-static void on_op(struct ib_tap *t, const struct pkt_op *op, const struct iovec *v, int n)
+/* Passes on all that is kept back: what became of it is not said any more. */
+static void pass_all(struct gw_cap_ring *r)
 {
-	struct gw_cap_ring *r = (struct gw_cap_ring *)t;
+	for (uint32_t i = 0; i < r->n_batch; i++)
+		rte_ring_sp_enqueue(r->full, r->batch[i]);
+	r->n_batch = 0;
+	r->open = NULL;
+	memset(r->sent, 0, sizeof(r->sent));
+}
+
+struct gw_cap_piece *gw_cap_copy(struct gw_cap_ring *r, const struct gw_cap_piece *like,
+				 const struct iovec *v, int n)
+{
 	struct cursor c = {.v = v, .n = n};
 	uint32_t need = pieces(v, n);
+	struct gw_cap_piece *first = NULL;
 	struct timespec ts;
 
 	if (rte_ring_count(r->free) < need) {
-		r->missing++;
-		atomic_store_explicit(&r->lost, r->lost + 1, memory_order_relaxed);
-		return;
+		r->missing[like->side]++;
+		atomic_store_explicit(&r->lost[like->side], r->lost[like->side] + 1,
+				      memory_order_relaxed);
+		return NULL;
 	}
+	if (r->n_batch + need > GW_CAP_BATCH)
+		pass_all(r);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	for (uint32_t i = 0; i < need; i++) {
 		struct gw_cap_piece *p;
@@ -68,38 +85,62 @@ static void on_op(struct ib_tap *t, const struct pkt_op *op, const struct iovec 
 
 		rte_ring_sc_dequeue(r->free, &obj);
 		p = obj;
-		p->op = *op;
+		memcpy(p, like, offsetof(struct gw_cap_piece, data));
 		p->op.off = i * GW_CAP_DATA;
 		p->ts = ts;
-		p->lost = r->missing;
+		p->queue = (uint8_t)r->w->index;
+		p->more = i + 1 < need;
+		p->lost = r->missing[like->side];
 		p->n = take(&c, p->data, GW_CAP_DATA);
-		r->missing = 0;
-		rte_ring_sp_enqueue(r->full, p);
+		r->missing[like->side] = 0;
+		r->batch[r->n_batch++] = p;
+		first = first ? first : p;
 	}
+	return first;
 }
 
-/* Which host an address handle leads to. */
-static bool on_path(struct ib_tap *t, const struct ibv_ah *ah, struct ib_addr *to)
+void gw_cap_pass(struct gw_cap_ring *r)
 {
-	const struct gw_worker *w = ((struct gw_cap_ring *)t)->w;
-
-	for (uint32_t i = 0; i < w->gw->cfg->n_server; i++) {
-		if (w->gw->host[i].link[w->index].ah != ah)
-			continue;
-		*to = w->gw->host[i].native;
-		return true;
-	}
-	return false;
+	if (!r->open)
+		pass_all(r);
 }
 
-int gw_cap_ring_open(struct gw_cap_ring *r, struct gw_worker *w)
+void gw_cap_open(struct gw_cap_ring *r, struct gw_cap_piece *p)
+{
+	r->open = p;
+	memcpy(r->before, gw_whys(&r->w->stats), sizeof(r->before));
+}
+
+/* The reason that was counted since then, as a number from 1; 0: none. */
+static uint32_t counted(const struct gw_cap_ring *r)
+{
+	const uint64_t *now = gw_whys(&r->w->stats);
+	char text[GW_WHY_LEN];
+
+	if (memcmp(now, r->before, sizeof(r->before)) == 0)
+		return 0;
+	for (uint32_t i = 0; i < GW_WHYS; i++) /* a full port is another frame's trouble */
+		if (now[i] != r->before[i] && i != GW_DROP_LAN_FULL && gw_why_name(i, text))
+			return i + 1;
+	return 0;
+}
+
+void gw_cap_settle(struct gw_cap_ring *r)
+{
+	if (r->open)
+		r->open->why = counted(r);
+	pass_all(r);
+}
+
+int gw_cap_ring_open(struct gw_cap_ring *r, const struct gw_capture *cap, struct gw_worker *w)
 {
 	const unsigned int flags = RING_F_SP_ENQ | RING_F_SC_DEQ;
 	char name[RTE_RING_NAMESIZE];
 	void *mem;
 
-	r->tap = (struct ib_tap){.op = on_op, .path = on_path};
+	r->tap = (struct ib_tap){.op = gw_cap_on_op, .path = gw_cap_on_path};
 	r->w = w;
+	r->cap = cap;
 	snprintf(name, sizeof(name), "capfull%u", w->index);
 	r->full = rte_ring_create(name, RING_SIZE, SOCKET_ID_ANY, flags);
 	snprintf(name, sizeof(name), "capfree%u", w->index);

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/gw_capture.h"
 #include "gateway/gw_int.h"
 
 #define LINE_MAX_BYTES 65536
@@ -22,6 +23,7 @@ struct client {
 	struct gw_line_conn conn;   /* its socket */
 	struct gw_control *control; /* owner */
 	struct client *next;	    /* in gw_control.clients */
+	uint64_t capture;	    /* number of the one that ends with this client, 0: none */
 };
 
 struct gw_control {
@@ -46,13 +48,18 @@ static uid_t asker(const struct gw_line_conn *conn)
 static void on_line(struct gw_line_conn *conn, char *text)
 {
 	struct client *c = (struct client *)conn;
+	struct gw *gw = c->control->gw;
+	const uint64_t before = gw->capture ? gw->capture->serial : 0;
 	json_error_t err;
 	json_t *req = json_loads(text, 0, &err), *reply;
 
 	if (json_is_object(req))
-		reply = gw_control_cmd(c->control->gw, asker(conn), req);
+		reply = gw_control_cmd(gw, asker(conn), req);
 	else
 		reply = json_pack("{s:s}", "error", "a request is one JSON object in one line");
+	if (gw->capture && gw->capture->serial != before &&
+	    json_is_true(json_object_get(req, "attached")))
+		c->capture = gw->capture->serial;
 	json_decref(req);
 	gw_line_send(conn, reply);
 }
@@ -64,6 +71,7 @@ static void on_end(struct gw_line_conn *conn)
 	while (*at != c)
 		at = &(*at)->next;
 	*at = c->next;
+	gw_capture_left(c->control->gw, c->capture);
 	c->control->n_clients--;
 	gw_line_free(conn);
 	free(c);

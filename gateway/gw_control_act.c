@@ -16,7 +16,7 @@ static json_t *nothing(void)
 }
 
 /* Rows that a request names; none when what it names makes no sense. */
-static json_t *matching(struct gw *gw, const json_t *req)
+json_t *gw_control_matching(struct gw *gw, const json_t *req)
 {
 	const char *conn = json_string_value(json_object_get(req, "conn"));
 	json_t *server = json_object_get(req, "server"), *keys = json_object(), *found;
@@ -37,7 +37,7 @@ static json_t *matching(struct gw *gw, const json_t *req)
 
 json_t *gw_cmd_conn_show(struct gw *gw, const json_t *req)
 {
-	json_t *found = matching(gw, req), *row;
+	json_t *found = gw_control_matching(gw, req), *row;
 	size_t i;
 
 	json_array_foreach(found, i, row) gw_control_detail(gw, row);
@@ -84,7 +84,7 @@ static uint32_t token_of(const json_t *row)
 /* conn kill and conn decelerate. */
 static json_t *end(struct gw *gw, const json_t *req, bool kill)
 {
-	json_t *found = matching(gw, req), *row;
+	json_t *found = gw_control_matching(gw, req), *row;
 	size_t i, done = 0, native = 0;
 
 	json_array_foreach(found, i, row)
@@ -155,7 +155,7 @@ static const char *unwilling(const struct gw *gw, const json_t *row, const struc
 
 json_t *gw_cmd_conn_accelerate(struct gw *gw, const json_t *req)
 {
-	json_t *found = matching(gw, req), *row;
+	json_t *found = gw_control_matching(gw, req), *row;
 	const char *why = NULL;
 	size_t i, asked = 0;
 

@@ -123,6 +123,7 @@ static int post_read(struct gw_conn *c, struct gw_chunk *ch, uint64_t cursor)
 		.addr = (uintptr_t)ch->addr, .length = ch->len, .lkey = ch->accel->chunk_mr->lkey};
 	int rc;
 
+	ib_tap_mark(qp, c->token);
 	ch->op.done = on_read;
 	ch->posted_us = ch->accel->w->now_us;
 	if (first >= ch->len)
@@ -133,6 +134,7 @@ static int post_read(struct gw_conn *c, struct gw_chunk *ch, uint64_t cursor)
 		return rc;
 	sge.addr += first;
 	sge.length = ch->len - first;
+	ib_tap_mark(qp, c->token);
 	return ib_qp_read(qp, &sge, 1, base, ar->tx_rkey, &ch->op);
 }
 

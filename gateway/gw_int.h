@@ -339,6 +339,9 @@ json_t *gw_cmd_log_level(struct gw *gw, const json_t *req);
 void gw_control_detail(struct gw *gw, json_t *row);
 /** Connections that fit, a flow once, as a new array of rows. */
 json_t *gw_control_conns(struct gw *gw, const struct gw_conn_filter *f);
+/** Rows that a request names ("conn", "server"): by token, by client, or by client and server; none
+ * when what it names makes no sense. A new array. */
+json_t *gw_control_matching(struct gw *gw, const json_t *req);
 /** Name of the host of a row's server, "" when it is not known. */
 const char *gw_control_host(const struct gw *gw, const struct gw_conn_row *r);
 /** A row as people and `conn list` get it. */
@@ -372,6 +375,9 @@ json_t *gw_cmd_worker_list(struct gw *gw, const json_t *req);
 /* --- gw_sum.c --- */
 /** Adds up the counters of all workers. */
 void gw_stats_sum(const struct gw *gw, struct gw_stats *sum);
+#define GW_WHY_LEN 96 /* room for a reason's name */
+/** Name of reason i below GW_WHYS, as `drops` has it: name or text; NULL: counts no drop. */
+const char *gw_why_name(uint32_t i, char text[GW_WHY_LEN]);
 /** The counters as an object; drops, and hand-backs, by reason as objects. */
 json_t *gw_stats_json(const struct gw_stats *s);
 json_t *gw_drops_json(const struct gw_stats *s);

@@ -7,6 +7,7 @@
 #include <rte_prefetch.h>
 #include <string.h>
 
+#include "gateway/gw_capture.h"
 #include "gateway/gw_policy.h"
 #include "gateway/gw_spread.h"
 #include "tcpstack/net_wire.h"
@@ -210,6 +211,10 @@ void gw_lan_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf **m, u
 	for (uint16_t i = 0; i < n; i++) {
 		if (i + 1 < n)
 			rte_prefetch0(rte_pktmbuf_mtod(m[i + 1], void *));
+		if (w->capture)
+			gw_cap_rx(w->capture, port, m[i]);
 		frame_rx(w, port, m[i]);
+		if (w->capture)
+			gw_cap_settle(w->capture);
 	}
 }

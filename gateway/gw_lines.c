@@ -150,6 +150,7 @@ static int post(struct gw_conn *c, uint32_t flags)
 
 	fill(c, p, flags);
 	p->op.done = on_written;
+	ib_tap_mark(&c->link->set.ctl, c->token);
 	rc = ib_qp_write(&c->link->set.ctl, &sge, 1,
 			 ar->gw_base + (uint64_t)c->slot * sizeof(struct ib_gw_line), ar->gw_rkey,
 			 &p->op);
@@ -241,6 +242,7 @@ static void peek(struct gw_conn *c)
 		return;
 	p->op.done = on_peek;
 	sge.addr = (uintptr_t)p->line;
+	ib_tap_mark(&c->link->set.ctl, c->token);
 	if (ib_qp_read(&c->link->set.ctl, &sge, 1,
 		       ar->host_base + (uint64_t)c->slot * sizeof(struct ib_host_line),
 		       ar->host_rkey, &p->op)) {

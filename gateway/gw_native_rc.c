@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 
+#include "gateway/gw_capture.h"
 #include "gateway/gw_int.h"
 
 #define BUF_OFF (RTE_PKTMBUF_HEADROOM - (uint32_t)sizeof(struct ib_encap))
@@ -25,6 +26,8 @@ static void received(struct ib_qp *qp, void *cookie, const struct ibv_wc *wc)
 		return;
 	}
 	gw_native_unwrap(l->worker, l->host, m, wc->byte_len);
+	if (l->worker->capture)
+		gw_cap_settle(l->worker->capture);
 	gw_native_rc_refill(l);
 }
 

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "gateway/gw_capture.h"
 #include "gateway/gw_policy.h"
 #include "gateway/gw_spread.h"
 #include "tcpstack/net_wire.h"
@@ -167,6 +168,8 @@ static void received(struct ib_qp *qp, void *cookie, const struct ibv_wc *wc)
 		return;
 	}
 	datagram(w, m, wc);
+	if (w->capture)
+		gw_cap_settle(w->capture);
 }
 
 /* The native queue pair failed: the control thread notices and starts everything anew. */

@@ -27,12 +27,15 @@ static int write_ring(struct gw_conn *c, const uint8_t *data, uint32_t len, uint
 	struct ibv_sge sge = {.addr = (uintptr_t)data,
 			      .length = len < first ? len : first,
 			      .lkey = gw_mbuf_lkey(c->link->worker, data)};
-	int rc = ib_qp_write(qp, &sge, 1, base + off, ar->rx_rkey, NULL);
+	int rc;
 
+	ib_tap_mark(qp, c->token);
+	rc = ib_qp_write(qp, &sge, 1, base + off, ar->rx_rkey, NULL);
 	if (rc || len <= first)
 		return rc;
 	sge.addr += first;
 	sge.length = len - first;
+	ib_tap_mark(qp, c->token);
 	return ib_qp_write(qp, &sge, 1, base, ar->rx_rkey, NULL);
 }
 

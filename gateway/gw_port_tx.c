@@ -10,6 +10,7 @@
 #include <rte_ethdev.h>
 #include <string.h>
 
+#include "gateway/gw_capture.h"
 #include "gateway/gw_int.h"
 #include "gateway/gw_spread.h"
 #include "tcpstack/net_wire.h"
@@ -66,8 +67,12 @@ static uint32_t flush_port(struct gw_worker *w, struct gw_port *p)
 	}
 	for (uint16_t i = 0; i < n; i++)
 		bytes += q[i]->pkt_len;
+	if (w->capture)
+		gw_cap_tx(w->capture, p, q, n);
 	for (int i = 0; i < TX_TRIES && done < n; i++)
 		done += rte_eth_tx_burst(p->id, (uint16_t)queue, q + done, n - done);
+	if (w->capture)
+		gw_cap_sent(w->capture, done, n);
 	w->stats.lan_tx_frames += done;
 	for (uint16_t i = done; i < n; i++) {
 		bytes -= q[i]->pkt_len;

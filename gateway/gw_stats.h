@@ -7,6 +7,8 @@
 #ifndef GATEWAY_GW_STATS_H
 #define GATEWAY_GW_STATS_H
 
+#include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "correlator/corr_steer.h"
@@ -120,5 +122,18 @@ struct gw_stats {
 	uint64_t deny[IB_R_COUNT];	 /* acceleration refused */
 	uint64_t back[IB_R_COUNT];	 /* hand-backs by reason */
 };
+
+/** All counters from drop[] to deny[], in that order, as one array: reasons by number. */
+#define GW_WHYS \
+	(GW_DROP_COUNT + CORR_WHY_COUNT + NET_PERR_COUNT + TCP_V_COUNT + TCP_I_COUNT + IB_R_COUNT)
+static_assert(offsetof(struct gw_stats, back) - offsetof(struct gw_stats, drop) ==
+		      GW_WHYS * sizeof(uint64_t),
+	      "one array");
+
+/** Those counters of s. */
+static inline const uint64_t *gw_whys(const struct gw_stats *s)
+{
+	return s->drop;
+}
 
 #endif

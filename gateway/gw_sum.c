@@ -48,24 +48,50 @@ static void put(json_t *o, const char *prefix, const char *name, uint64_t n)
 	json_object_set_new(o, full, json_integer((json_int_t)n));
 }
 
+/* A name with a prefix. */
+static const char *prefixed(char text[GW_WHY_LEN], const char *prefix, const char *name)
+{
+	snprintf(text, GW_WHY_LEN, "%s%s", prefix, name);
+	return text;
+}
+
+const char *gw_why_name(uint32_t i, char text[GW_WHY_LEN])
+{
+	if (i < GW_DROP_COUNT)
+		return drop_names[i];
+	i -= GW_DROP_COUNT;
+	if (i < CORR_WHY_COUNT)
+		return corr_why_name((enum corr_why)i);
+	i -= CORR_WHY_COUNT;
+	if (i < NET_PERR_COUNT)
+		return i == NET_PERR_OK ? NULL : net_perr_name((enum net_perr)i);
+	i -= NET_PERR_COUNT;
+	if (i < TCP_V_COUNT) {
+		if (i == TCP_V_OK || i == TCP_V_OLD)
+			return NULL;
+		return prefixed(text, "tcp-", tcp_verdict_name((enum tcp_verdict)i));
+	}
+	i -= TCP_V_COUNT;
+	if (i < TCP_I_COUNT) {
+		if (i != TCP_I_SEQUENCE && i != TCP_I_BAD_SIZE && i != TCP_I_CLOSED)
+			return NULL;
+		return prefixed(text, "icmp-", tcp_icmp_name((enum tcp_icmp_verdict)i));
+	}
+	return prefixed(text, "deny-", ib_reason_name((enum ib_reason)(i - TCP_I_COUNT)));
+}
+
 json_t *gw_drops_json(const struct gw_stats *s)
 {
+	const uint64_t *v = gw_whys(s);
 	json_t *o = json_object();
+	char text[GW_WHY_LEN];
 
-	for (int i = 0; i < GW_DROP_COUNT; i++)
-		put(o, "", drop_names[i], s->drop[i]);
-	for (int i = 0; i < CORR_WHY_COUNT; i++)
-		put(o, "", corr_why_name((enum corr_why)i), s->policy[i]);
-	for (int i = NET_PERR_OK + 1; i < NET_PERR_COUNT; i++)
-		put(o, "", net_perr_name((enum net_perr)i), s->perr[i]);
-	for (int i = 0; i < TCP_V_COUNT; i++)
-		if (i != TCP_V_OK && i != TCP_V_OLD)
-			put(o, "tcp-", tcp_verdict_name((enum tcp_verdict)i), s->verdict[i]);
-	for (int i = 0; i < TCP_I_COUNT; i++)
-		if (i == TCP_I_SEQUENCE || i == TCP_I_BAD_SIZE || i == TCP_I_CLOSED)
-			put(o, "icmp-", tcp_icmp_name((enum tcp_icmp_verdict)i), s->icmp[i]);
-	for (int i = 0; i < IB_R_COUNT; i++)
-		put(o, "deny-", ib_reason_name((enum ib_reason)i), s->deny[i]);
+	for (uint32_t i = 0; i < GW_WHYS; i++) {
+		const char *name = v[i] ? gw_why_name(i, text) : NULL;
+
+		if (name)
+			put(o, "", name, v[i]);
+	}
 	return o;
 }
 

@@ -6,7 +6,6 @@
  * Exit status: 0 good, 1 the daemon refused, 2 wrong usage, 3 no daemon to talk to.
  */
 #include <getopt.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,8 +190,10 @@ static const struct command commands[] = {
 	 "what is shared and accelerated, and how much"},
 	{"service pick", 2, 2, "CLIENT:PORT SERVER:PORT", NULL, NULL, "",
 	 "where a new connection would go, and why"},
-	{"capture start", 1, 4, "FILE [LIMIT...]", NULL, NULL, "",
-	 "packets of the fabric to a file"},
+	{"capture run", 1, 7, "FILE [CHOICE...]", NULL, NULL, "",
+	 "packets of both sides to a file, until Ctrl-C"},
+	{"capture start", 1, 7, "FILE [CHOICE...]", NULL, NULL, "",
+	 "the same, until a limit or capture stop"},
 	{"capture stop", 0, 0, "", NULL, NULL, "", "ends it"},
 	{"capture show", 0, 0, "", NULL, NULL, "", "the running capture, or the last one"},
 	{"stats", 0, 0, "", NULL, NULL, "no counters", "counters since the start"},
@@ -218,7 +219,9 @@ static void usage(FILE *out)
 	}
 	fprintf(out,
 		"\nKEY is client, server, token, host, mode, state, reason, older or bytes; sort or limit.\n");
-	fprintf(out, "LIMIT is bytes=N, packets=N or seconds=N.\n");
+	fprintf(out,
+		"CHOICE is bytes=N, packets=N, seconds=N, side=lan|fabric|both, filter=EXPRESSION or "
+		"conn=CONN.\n");
 	fprintf(out, "CONN is a token, or CLIENT:PORT, or CLIENT:PORT SERVER:PORT.\n");
 }
 
@@ -269,39 +272,6 @@ static void print(const struct command *c, const json_t *reply)
 	}
 }
 
-/* True for a limit of captures, up to its value. */
-static bool is_limit(const char *arg)
-{
-	return !strncmp(arg, "bytes=", 6) || !strncmp(arg, "packets=", 8) ||
-	       !strncmp(arg, "seconds=", 8);
-}
-
-/* FILE and limits of a capture; false, with a message: they make no sense. */
-static bool put_capture(json_t *req, char **args, int n)
-{
-	char path[PATH_MAX * 2], here[PATH_MAX];
-
-	for (int i = 1; i < n; i++) {
-		char *value = strchr(args[i], '='), *end = "x";
-		long long v = value ? strtoll(value + 1, &end, 10) : 0;
-
-		if (*end || v <= 0 || !is_limit(args[i])) {
-			fprintf(stderr, "tagctl: %s is no limit: bytes=N, packets=N, seconds=N\n",
-				args[i]);
-			return false;
-		}
-		*value = '\0';
-		json_object_set_new(req, args[i], json_integer(v));
-	}
-	if (n > 0 && args[0][0] != '/' && getcwd(here, sizeof(here))) {
-		snprintf(path, sizeof(path), "%s/%s", here, args[0]);
-		json_object_set_new(req, "file", json_string(path));
-	} else if (n > 0) {
-		json_object_set_new(req, "file", json_string(args[0]));
-	}
-	return true;
-}
-
 /* What a command's arguments add to its request; false, with a message: they make no sense. */
 static bool put_args(const struct command *c, json_t *req, struct conn_view *view, char **args,
 		     int n, const struct settings *set)
@@ -313,7 +283,7 @@ static bool put_args(const struct command *c, json_t *req, struct conn_view *vie
 		return true;
 	}
 	if (strncmp(c->words, "capture", 7) == 0)
-		return put_capture(req, args, n);
+		return capture_args(req, args, n);
 	if (strcmp(c->words, "log level") == 0) {
 		json_object_set_new(req, "module", json_string(args[0]));
 		json_object_set_new(req, "level", json_string(args[1]));
@@ -362,6 +332,8 @@ static int once(const struct command *c, const struct conn_view *view, json_t *r
 		reply = map_export(daemon, json_string_value(json_object_get(req, "conn")));
 	else if (strcmp(c->words, "map import") == 0)
 		reply = map_import(daemon, json_string_value(json_object_get(req, "conn")));
+	else if (strcmp(c->words, "capture run") == 0)
+		reply = capture_run(daemon, req);
 	else
 		reply = daemon_ask(daemon, req);
 	fclose(daemon);

@@ -63,4 +63,10 @@ json_t *map_export(FILE *daemon, const char *path);
 /** map import: and back. (tagctl_map.c) */
 json_t *map_import(FILE *daemon, const char *path);
 
+/** FILE and what follows it into the request. False, with a message: nonsense.
+ * (tagctl_capture.c) */
+bool capture_args(json_t *req, char **args, int n);
+/** capture run: starts, waits for the end or a signal; the last answer, NULL: no daemon. */
+json_t *capture_run(FILE *daemon, json_t *req);
+
 #endif

@@ -15,14 +15,15 @@ enum ib_slot_kind { IB_SLOT_SEND, IB_SLOT_RECV };
 
 /** One outstanding work request; wr_id is its address. */
 struct ib_wr_slot {
-	struct ib_qp *qp;	/* owner of the ring */
-	void *what;		/* SEND ring: struct ib_op or NULL; receive ring: the cookie */
-	void *addr;		/* receive ring: the buffer; SEND ring, for the tap: of a READ */
-	uint32_t len;		/* SEND ring, for the tap: payload bytes */
-	uint32_t psn;		/* SEND ring: of its first packet */
-	uint8_t opcode;		/* SEND ring, for the tap: enum ibv_wr_opcode */
-	bool tapped;		/* SEND ring: the tap has seen the request */
-	enum ib_slot_kind kind; /* ring it lies in, set once */
+	struct ib_qp *qp; /* owner of the ring */
+	void *what;	  /* SEND ring: struct ib_op or NULL; receive ring: the cookie */
+	void *addr;	  /* receive ring: the buffer; SEND ring, for the tap: of a READ */
+	uint32_t len;	  /* SEND ring, for the tap: payload bytes */
+	uint32_t psn;	  /* SEND ring: of its first packet */
+	uint32_t mark;	  /* SEND ring, for the tap: ib_tap.mark when it was posted */
+	uint8_t opcode;	  /* SEND ring, for the tap: enum ibv_wr_opcode */
+	bool tapped;	  /* SEND ring: the tap has seen the request */
+	uint8_t kind;	  /* enum ib_slot_kind: ring it lies in, set once */
 };
 
 /** Address vector towards *a, as the device routes: by GID on RoCE or to another subnet, else LID.

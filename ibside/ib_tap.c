@@ -52,6 +52,7 @@ static struct pkt_op op_from_peer(const struct ib_qp *qp, enum pkt_kind kind, ui
 
 	pkt_reverse(&op.flow, qp->qp->qp_num);
 	op.syndrome = PKT_ACK_NO_CREDITS;
+	op.in = true;
 	return op;
 }
 
@@ -85,6 +86,8 @@ void ib_tap_posted(struct ib_qp *qp, struct ib_wr_slot *slot, const struct ibv_s
 		v[i] = (struct iovec){(void *)(uintptr_t)wr->sg_list[i].addr,
 				      wr->sg_list[i].length};
 	slot->tapped = true;
+	slot->mark = qp->cq->tap->mark;
+	qp->cq->tap->mark = 0;
 	slot->opcode = (uint8_t)wr->opcode;
 	slot->len = bytes;
 	slot->addr = wr->num_sge == 1 ? v[0].iov_base : NULL;
@@ -98,6 +101,7 @@ void ib_tap_posted(struct ib_qp *qp, struct ib_wr_slot *slot, const struct ibv_s
 							  : PKT_K_SEND,
 			slot->psn);
 	op.len = bytes;
+	op.mark = slot->mark;
 	if (wr->opcode != IBV_WR_SEND) {
 		op.raddr = wr->wr.rdma.remote_addr;
 		op.rkey = wr->wr.rdma.rkey;
@@ -115,15 +119,18 @@ static void show_read(struct ib_qp *qp, const struct ib_wr_slot *slot)
 	if (!slot->addr)
 		return;
 	op.len = slot->len;
+	op.mark = slot->mark;
 	op.msn = qp->tx_msn;
 	op.blot = qp->messages;
 	show(qp, &op, &v, 1);
 }
 
-static void show_ack(struct ib_qp *qp, uint32_t psn, uint32_t syndrome)
+static void show_ack(struct ib_qp *qp, const struct ib_wr_slot *slot, uint32_t psn,
+		     uint32_t syndrome)
 {
 	struct pkt_op op = op_from_peer(qp, PKT_K_ACK, psn);
 
+	op.mark = slot->mark;
 	op.syndrome = syndrome;
 	op.msn = qp->tx_msn;
 	show(qp, &op, NULL, 0);
@@ -143,10 +150,10 @@ void ib_tap_sent(struct ib_qp *qp, uint32_t upto, enum ibv_wc_status status)
 		if (ok && slot->opcode == IBV_WR_RDMA_READ)
 			show_read(qp, slot);
 		else if (last && ok)
-			show_ack(qp, slot->psn + pkt_count(slot->len, qp->mtu) - 1,
+			show_ack(qp, slot, slot->psn + pkt_count(slot->len, qp->mtu) - 1,
 				 PKT_ACK_NO_CREDITS);
 		else if (last && pkt_nak(status))
-			show_ack(qp, slot->psn, pkt_nak(status));
+			show_ack(qp, slot, slot->psn, pkt_nak(status));
 	}
 }
 
@@ -161,6 +168,7 @@ static void received_datagram(struct ib_qp *qp, const struct ib_wr_slot *slot,
 		.mtu = PKT_MTU,
 		.sqpn = wc->src_qp,
 		.qkey = IB_UD_QKEY,
+		.in = true,
 	};
 	struct ib_addr from = {.lid = wc->slid};
 	struct iovec v = {(uint8_t *)slot->addr + IB_GRH_LEN, 0};

@@ -91,6 +91,7 @@ struct pkt_op {
 	bool imm_there;	      /* imm is set */
 	bool solicited;	      /* solicited event */
 	bool blot;	      /* SEND, WRITE, READ answer: payload is not shown */
+	bool in;	      /* towards the end that tells of it; no part of the packets */
 	uint8_t rd_atomic;    /* CONNECT: of the end that sends */
 	struct pkt_flow flow; /* from the end that sends these packets */
 	uint32_t psn;	      /* of the first packet of the whole operation */
@@ -107,6 +108,7 @@ struct pkt_op {
 	uint32_t sqpn;	      /* DATAGRAM, CONNECT: source */
 	uint32_t qkey;	      /* DATAGRAM */
 	uint32_t peer_psn;    /* CONNECT: first PSN of the other end */
+	uint32_t mark;	      /* its owner's name for it (ib_tap.h); no part of the packets */
 };
 
 /** Syndrome that a failed request is answered with, 0: with silence. */
@@ -156,9 +158,14 @@ uint16_t pkt_vcrc(const uint8_t *pkt, size_t n);
 
 #define PKT_ERF_HEAD   24u /* bytes of a file's head */
 #define PKT_ERF_RECORD 32u /* bytes of a record ahead of its packet */
+#define PKT_ERF_OWN    16u /* of these, the part that is not pcap's */
 
 /** Writes the head of a file. */
 void pkt_erf_head(uint8_t at[PKT_ERF_HEAD]);
+/** Writes the ERF part of a record's head and the packet, for files of other kinds than pcap;
+ * returns the bytes. lost: packets missing ahead of it. */
+uint32_t pkt_erf_put(uint8_t *at, const struct timespec *ts, const uint8_t *pkt, uint32_t n,
+		     uint32_t lost);
 /** Writes a record's head and packet; returns its bytes. lost: packets missing ahead of it. */
 uint32_t pkt_erf_record(uint8_t *at, const struct timespec *ts, const uint8_t *pkt, uint32_t n,
 			uint32_t lost);

@@ -44,6 +44,7 @@ struct erf_head {
 };
 
 static_assert(sizeof(struct pcap_head) == PKT_ERF_HEAD, "pcap");
+static_assert(sizeof(struct erf_head) == PKT_ERF_OWN, "ERF");
 static_assert(sizeof(struct pcap_record) + sizeof(struct erf_head) == PKT_ERF_RECORD, "ERF");
 
 void pkt_erf_head(uint8_t at[PKT_ERF_HEAD])
@@ -53,16 +54,10 @@ void pkt_erf_head(uint8_t at[PKT_ERF_HEAD])
 	memcpy(at, &h, sizeof(h));
 }
 
-uint32_t pkt_erf_record(uint8_t *at, const struct timespec *ts, const uint8_t *pkt, uint32_t n,
-			uint32_t lost)
+uint32_t pkt_erf_put(uint8_t *at, const struct timespec *ts, const uint8_t *pkt, uint32_t n,
+		     uint32_t lost)
 {
 	uint32_t len = n + (uint32_t)sizeof(struct erf_head);
-	const struct pcap_record r = {
-		.sec = (uint32_t)ts->tv_sec,
-		.nsec = (uint32_t)ts->tv_nsec,
-		.caplen = len,
-		.len = len,
-	};
 	const struct erf_head e = {
 		.ts = htole64((uint64_t)ts->tv_sec << 32 |
 			      (((uint64_t)ts->tv_nsec << 32) / 1000000000u)),
@@ -73,8 +68,22 @@ uint32_t pkt_erf_record(uint8_t *at, const struct timespec *ts, const uint8_t *p
 		.wlen = htons((uint16_t)n),
 	};
 
+	memcpy(at, &e, sizeof(e));
+	memcpy(at + sizeof(e), pkt, n);
+	return len;
+}
+
+uint32_t pkt_erf_record(uint8_t *at, const struct timespec *ts, const uint8_t *pkt, uint32_t n,
+			uint32_t lost)
+{
+	uint32_t len = pkt_erf_put(at + sizeof(struct pcap_record), ts, pkt, n, lost);
+	const struct pcap_record r = {
+		.sec = (uint32_t)ts->tv_sec,
+		.nsec = (uint32_t)ts->tv_nsec,
+		.caplen = len,
+		.len = len,
+	};
+
 	memcpy(at, &r, sizeof(r));
-	memcpy(at + sizeof(r), &e, sizeof(e));
-	memcpy(at + PKT_ERF_RECORD, pkt, n);
-	return PKT_ERF_RECORD + n;
+	return (uint32_t)sizeof(r) + len;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""tagd's captures of the fabric, in tshark's eyes and beside those of the software HCA."""
+"""What tagd's captures hold of the fabric, in tshark's eyes and beside those of the software HCA."""
 import collections
 import json
 import subprocess
@@ -38,7 +38,7 @@ def traffic(lab, www, size=300 * KB):
 
 @pytest.mark.asan
 def test_everything_is_there(lab, www, tmp_path):
-    capture = tmp_path / "fabric.pcap"
+    capture = tmp_path / "fabric.pcapng"
     assert lab.ctl("capture", "start", capture)["running"]
     path = traffic(lab, www)
     done = lab.ctl("capture", "stop")
@@ -47,8 +47,9 @@ def test_everything_is_there(lab, www, tmp_path):
     assert done["bytes"] == capture.stat().st_size
 
     rows = tshark(capture, "infiniband.bth.opcode", "infiniband.bth.destqp", "infiniband.bth.psn",
-                  "infiniband.lrh.pktlen", "frame.len", "data.data")
-    assert len(rows) == done["packets"]
+                  "infiniband.lrh.pktlen", "frame.len", "data.data", select="infiniband")
+    assert len(rows) == done["fabric_packets"]
+    assert len(tshark(capture, "frame.number")) == done["packets"] == len(rows) + done["lan_packets"]
     assert not tshark(capture, "frame.number", select="_ws.malformed || _ws.expert.severity == error")
     for row in rows:
         assert int(row[3]) * 4 + 2 == int(row[4])
@@ -70,7 +71,7 @@ def test_everything_is_there(lab, www, tmp_path):
                                       select="infiniband.bth.opcode == 4 && infiniband_sdp")}
     assert kinds >= {"0x40", "0x41", "0x44", "0xfe"}, kinds
     # native frames, from either side
-    pings = {row[0] for row in tshark(capture, "icmp.type", select="eth && icmp")}
+    pings = {row[0] for row in tshark(capture, "icmp.type", select="infiniband && eth && icmp")}
     assert pings == {"0", "8"}
 
 
@@ -87,11 +88,11 @@ def test_same_as_the_device_says(make_lab, www, tmp_path, monkeypatch):
     """The software HCA records what it executes: both have the same packets, number by number."""
     monkeypatch.setenv("SOFTHCA_PCAP", str(tmp_path / "device.pcap"))
     lab = make_lab()
-    lab.ctl("capture", "start", tmp_path / "gateway.pcap")
+    lab.ctl("capture", "start", tmp_path / "gateway.pcapng")
     traffic(lab, www)
     lab.quiet()
     assert lab.ctl("capture", "stop")["missing_operations"] == 0
-    gateway, device = requests(tmp_path / "gateway.pcap"), requests(tmp_path / "device.pcap")
+    gateway, device = requests(tmp_path / "gateway.pcapng"), requests(tmp_path / "device.pcap")
     assert sum(gateway.values()) > 200
     # the device's was on before the other began, and is so still
     assert gateway - device == collections.Counter()
@@ -104,7 +105,7 @@ def test_same_as_the_device_says(make_lab, www, tmp_path, monkeypatch):
     ("bytes=60000", "size limit reached"), ("packets=40", "packet limit reached"),
     ("seconds=1", "time limit reached")])
 def test_bounded(lab, www, tmp_path, limit, state):
-    capture = tmp_path / "short.pcap"
+    capture = tmp_path / "short.pcapng"
     lab.ctl("capture", "start", capture, limit)
     began = time.monotonic()
     traffic(lab, www)
@@ -125,11 +126,11 @@ def test_never_in_the_way(lab, www, tmp_path):
     path = www("big", 64 << 20)
     lab.nginx(www.root)
     before = lab.fetch("http://10.77.0.11/big")
-    lab.ctl("capture", "start", tmp_path / "all.pcap", "bytes=300000000")
+    lab.ctl("capture", "start", tmp_path / "all.pcapng", "bytes=300000000")
     assert lab.fetch("http://10.77.0.11/big") == before
     done = lab.ctl("capture", "stop")
     assert done["packets"] > 1000
-    losses = {int(row[0]) for row in tshark(tmp_path / "all.pcap", "erf.lctr", select="erf.lctr > 0")}
+    losses = {int(row[0]) for row in tshark(tmp_path / "all.pcapng", "erf.lctr", select="erf.lctr > 0")}
     assert bool(losses) == bool(done["missing_operations"])
     assert path.exists()
 
@@ -143,8 +144,12 @@ def test_refused(lab, tmp_path):
     assert said("start", tmp_path / "old") == (1, "tagctl: the file exists; a capture does not "
                                                   "replace one\n")
     assert said("start", tmp_path / "none" / "file")[0] == 1
-    assert "no limit" in said("start", tmp_path / "a", "colour=3")[1]
-    assert "no limit" in said("start", tmp_path / "a", "bytes=many")[1]
+    assert "no such limit" in said("start", tmp_path / "a", "colour=3")[1]
+    assert "no such limit" in said("start", tmp_path / "a", "bytes=many")[1]
+    assert "a side is" in said("start", tmp_path / "a", "side=up")[1]
+    assert "filter: " in said("start", tmp_path / "a", "filter=tcp prot 80")[1]
+    assert "no such connection" in said("start", tmp_path / "a", "conn=192.0.2.1:1")[1]
+    assert not (tmp_path / "a").exists()
     assert json.loads(lab.run("gw", "tagctl", "--json", "capture", "show").stdout) == {"running": False}
     assert said("start", tmp_path / "new")[0] == 0
     assert "is running" in said("start", tmp_path / "newer")[1]

@@ -15,7 +15,6 @@ static json_t *nothing(void)
 	return json_pack("{s:s}", "error", "no such connection; \"conn list\" names them");
 }
 
-/* Rows that a request names; none when what it names makes no sense. */
 json_t *gw_control_matching(struct gw *gw, const json_t *req)
 {
 	const char *conn = json_string_value(json_object_get(req, "conn"));

@@ -31,14 +31,14 @@ json_t *gw_control_capture_show(struct gw *gw, const json_t *req)
 	if (!cap)
 		return json_pack("{s:b}", "running", 0);
 	fabric = cap->want.sides & 1u << GW_CAP_FABRIC ? cap->count[cap->n_iface - 1] : 0;
-	return json_pack("{s:b, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "running",
-			 !cap->joined, "file", cap->want.file, "state", gw_cap_end_text(cap->end),
-			 "side", side_name(cap->want.sides), "filter", cap->want.filter, "packets",
-			 (json_int_t)cap->packets, "lan_packets",
-			 (json_int_t)(cap->packets - fabric), "fabric_packets", (json_int_t)fabric,
-			 "bytes", (json_int_t)cap->bytes, "missing_frames",
-			 (json_int_t)gw_cap_lost(cap, GW_CAP_LAN), "missing_operations",
-			 (json_int_t)gw_cap_lost(cap, GW_CAP_FABRIC));
+	return json_pack(
+		"{s:b, s:s, s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I}", "running", !cap->joined,
+		"file", cap->want.file, "state", gw_cap_end_text(cap->end), "side",
+		side_name(cap->want.sides), "filter", cap->want.filter[0] ? cap->want.filter : NULL,
+		"packets", (json_int_t)cap->packets, "lan_packets",
+		(json_int_t)(cap->packets - fabric), "fabric_packets", (json_int_t)fabric, "bytes",
+		(json_int_t)cap->bytes, "missing_frames", (json_int_t)gw_cap_lost(cap, GW_CAP_LAN),
+		"missing_operations", (json_int_t)gw_cap_lost(cap, GW_CAP_FABRIC));
 }
 
 /* A limit that the request may name; false: it is no positive number. */

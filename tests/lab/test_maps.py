@@ -4,18 +4,28 @@ acceleration through a shared address, rules, firewalls."""
 import json
 import os
 import pathlib
+import re
 import subprocess
 import time
 
 import pytest
 
-from conftest import wait_for
+from conftest import LAB, wait_for
 
 PEER = pathlib.Path(__file__).parent / "maps_peer.py"
 PYTHON = "/usr/bin/python3"
 VIP, VIP6 = "10.77.0.100", "fd77::100"
 SHARED = f"{VIP} {VIP6}"
 pytestmark = pytest.mark.own_suite
+
+
+def section(text, title):
+    """The lines of a section of a configuration, up to the next one."""
+    return re.search(rf"^\s*\[{re.escape(title)}\]\n(?:(?!\s*\[).*\n)*", text, re.M).group(0)
+
+
+def without(text, title):
+    return text.replace(section(text, title), "")
 
 
 class Holder:
@@ -94,9 +104,15 @@ s = socket.socket(); s.bind(("10.77.0.2", 45678)); s.connect(("{VIP}", 7000)); p
 
 
 def test_changes_under_live_connections(make_lab):
-    """A drain, an agent that dies and returns, a server that comes back: nobody notices."""
-    lab = make_lab(servers=3, accelerate="off", shared=SHARED, host_timeout=20)
-    serve(lab, 1, 2, 3)
+    """A drain, an agent that dies and returns, a server that comes back, another configuration that
+    adds a server: nobody notices."""
+    lab = make_lab(servers=4, accelerate="off", shared=SHARED, host_timeout=20)
+    serve(lab, 1, 2, 3, 4)
+    whole = (LAB / "tagd.conf").read_text()
+    less = LAB / "less.conf"
+    less.write_text(without(whole, 'server "s4"'))
+    lab.ctl("config", "reload", less)
+    wait_for(lambda: len(lab.ctl("server", "list")["servers"]) == 3, 20, 0.2, "s4 has left")
     count = 2000
     holder = Holder(lab, count)
     before = holder.settled()["names"]
@@ -122,8 +138,22 @@ def test_changes_under_live_connections(make_lab):
     report = holder.used()
     nobody_lost(report, count)
     assert report["names"] == before, "no connection has another server than before"
-    for each in (holder, other, third, fourth):
-        nobody_lost(each.report(), {holder: count, other: 60, third: 30, fourth: 90}[each])
+
+    # another configuration: a fourth server, another weight, rules
+    more = LAB / "more.conf"
+    more.write_text(whole.replace("key = lab-key-1\n", "key = lab-key-1\nweight = 2\n") +
+                    '\n[rule "closed"]\naction = reject\ndestination-port = 7009\n')
+    diff = lab.ctl("config", "diff", more)
+    assert diff["connections"]["established"] >= count and diff["connections"]["moved"] == 0, diff
+    lab.ctl("config", "reload", more)
+    wait_for(lambda: server(lab, "s4")["health"] == "up", 15, what="s4 attaches")
+    fifth = Holder(lab, 120)
+    assert set(fifth.settled()["names"]) == {"s1", "s2", "s3", "s4"}
+    report = holder.used()
+    nobody_lost(report, count)
+    assert report["names"] == before, "no connection has another server than before"
+    for each in (holder, other, third, fourth, fifth):
+        nobody_lost(each.report(), {holder: count, other: 60, third: 30, fourth: 90, fifth: 120}[each])
         each.stop()
 
 

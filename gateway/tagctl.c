@@ -3,7 +3,8 @@
  * tagctl.c - the operator's command: sends one request to tagd's control socket and prints the
  * answer, as a table or, with --json, as the document itself.
  *
- * Exit status: 0 good, 1 the daemon refused, 2 wrong usage, 3 no daemon to talk to.
+ * Exit status: 0 good, 1 the daemon refused, 2 wrong usage, 3 no daemon to talk to, 4 the time to
+ * wait is over.
  */
 #include <getopt.h>
 #include <stdbool.h>
@@ -19,6 +20,7 @@ enum {
 	EXIT_REFUSED = 1,
 	EXIT_USAGE = 2,
 	EXIT_NO_DAEMON = 3,
+	EXIT_BUSY = 4, /* --wait: the time is over, connections are left */
 };
 
 /** What options say. */
@@ -27,6 +29,8 @@ struct settings {
 	bool json;		/* print documents */
 	unsigned int watch_s;	/* again after so many seconds, 0: once */
 	unsigned int confirm_s; /* a reload is undone after so many, 0: it is not */
+	bool wait;		/* until a server is empty */
+	unsigned int wait_s;	/* but no longer, 0: however long */
 };
 
 /** A command of tagctl. */
@@ -182,8 +186,9 @@ static const struct command commands[] = {
 	{"map import", 1, 1, "FILE", NULL, NULL, "",
 	 "flows of a file, so that they keep their servers"},
 	{"rule list", 0, 0, "", "rules", rule_cols, "no rules", "rules in order, and their hits"},
-	{"server drain", 1, 1, "SERVER", NULL, NULL, "", "no new flows for it; it keeps its own"},
-	{"server ready", 1, 1, "SERVER", NULL, NULL, "", "ends a drain"},
+	{"server drain", 1, 64, "[--wait[=SECONDS]] SERVER...", "servers", server_cols, "",
+	 "no new flows for it; it keeps its own"},
+	{"server ready", 1, 64, "SERVER...", "servers", server_cols, "", "ends a drain"},
 	{"server list", 0, 0, "", "servers", server_cols, "no servers configured",
 	 "configured servers and their hosts"},
 	{"service list", 0, 0, "", "services", service_cols, "no services configured",
@@ -264,7 +269,7 @@ static void print(const struct command *c, const json_t *reply)
 		tab_pairs(stdout, json_object_get(reply, "drops"), c->empty);
 	} else if (json_object_get(reply, "changes") || json_object_get(reply, "text")) {
 		config_print(stdout, reply);
-	} else if (c->list) {
+	} else if (c->list && json_object_get(reply, c->list)) {
 		rows = json_object_get(reply, c->list);
 		tab_rows(stdout, rows, c->cols, c->empty);
 	} else {
@@ -344,6 +349,30 @@ static int once(const struct command *c, const struct conn_view *view, json_t *r
 	return rc;
 }
 
+/* server drain and server ready. */
+static int turn(const struct command *c, char **names, int n, const struct settings *set)
+{
+	FILE *daemon = daemon_open(set->path);
+	json_t *reply;
+	int rc;
+
+	if (!daemon)
+		return EXIT_NO_DAEMON;
+	reply = server_turn(daemon, c->words, names, n);
+	if (set->wait && reply && !json_object_get(reply, "error")) {
+		json_decref(reply);
+		reply = server_wait(daemon, names, n, set->wait_s, set->json ? NULL : stdout);
+	}
+	fclose(daemon);
+	if (!reply)
+		return EXIT_NO_DAEMON;
+	rc = show(c, NULL, reply, set->json);
+	if (rc == 0 && set->wait && json_integer_value(json_object_get(reply, "left")))
+		rc = EXIT_BUSY;
+	json_decref(reply);
+	return rc;
+}
+
 /* The one command that needs no running daemon: the program itself looks at the machine. */
 static int doctor(const char *file, bool json)
 {
@@ -393,6 +422,7 @@ int main(int argc, char **argv)
 		{"socket", required_argument, NULL, 's'},
 		{"watch", optional_argument, NULL, 'w'},
 		{"confirm-within", required_argument, NULL, 'C'},
+		{"wait", optional_argument, NULL, 'W'},
 		{"commands", no_argument, NULL, 'c'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -418,6 +448,11 @@ int main(int argc, char **argv)
 			break;
 		case 'C':
 			if (!seconds("confirm-within", optarg, &set.confirm_s))
+				return EXIT_USAGE;
+			break;
+		case 'W':
+			set.wait = true;
+			if (optarg && !seconds("wait", optarg, &set.wait_s))
 				return EXIT_USAGE;
 			break;
 		case 'c':
@@ -449,5 +484,8 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(c->words, "doctor") == 0)
 		return doctor(left ? argv[optind + used] : NULL, set.json);
+	if ((set.wait && strcmp(c->words, "server drain") == 0) ||
+	    (left > 1 && c->list && strcmp(c->list, "servers") == 0))
+		return turn(c, argv + optind + used, left, &set);
 	return run(c, argv + optind + used, left, &set);
 }

@@ -69,4 +69,11 @@ bool capture_args(json_t *req, char **args, int n);
 /** capture run: starts, waits for the end or a signal; the last answer, NULL: no daemon. */
 json_t *capture_run(FILE *daemon, json_t *req);
 
+/** server drain and server ready (cmd) of n servers: their rows and what is `left` at them, or an
+ * error; NULL: no daemon. (tagctl_drain.c) */
+json_t *server_turn(FILE *daemon, const char *cmd, char **names, int n);
+/** Waits until nothing is left at them, or for so many seconds (0: however long); tells out how
+ * many there are, NULL: nobody. The same document. */
+json_t *server_wait(FILE *daemon, char **names, int n, unsigned int seconds, FILE *out);
+
 #endif

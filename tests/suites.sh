@@ -23,7 +23,7 @@ suite_tagsock() { run_pytest tagsock tests/lab/test_tagsock.py; }
 suite_maps() { run_pytest maps tests/lab/test_maps.py; }
 suite_config() { run_pytest config tests/lab/test_config.py tests/lab/test_reload.py; }
 suite_docs() { run_pytest docs tests/lab/test_examples.py; }
-suite_cli() { run_pytest cli tests/lab/test_cli.py; }
+suite_cli() { run_pytest cli tests/lab/test_cli.py tests/lab/test_cli_policy.py; }
 suite_lab() { run_pytest lab tests/lab -m 'not own_suite'; }
 suite_fabric_faults() { run_pytest fabric-faults tests/lab/test_fabric_faults.py; }
 suite_lab_asan() { TAG_DAEMONS=$ASAN_BUILD run_pytest lab-asan tests/lab -m 'asan'; }

@@ -188,6 +188,7 @@ int gw_accel_open(struct gw_worker *w)
 	}
 	a->w = w;
 	a->tcp = w->gw->tcp;
+	a->tcp.ops = &gw_conn_tcp_ops;
 	a->tcp.challenges = &a->challenges;
 	a->challenges.per_s = CHALLENGES_PER_S;
 	a->max_conns = max < 1 ? 1 : max > GW_MAX_CONNS ? GW_MAX_CONNS : max;

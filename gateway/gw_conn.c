@@ -193,7 +193,7 @@ static void run_tcp(struct gw_conn *c, uint64_t now)
 	struct gw_accel *a = gw_accel_of(c);
 
 	c->want_blocked = false;
-	if (tcp_deadline(c->tcp) <= now)
+	if (tcp_deadline(c->tcp, now) <= now)
 		tcp_timer(c->tcp, now);
 	a->n_run = 0;
 	tcp_output(c->tcp, now);

@@ -123,7 +123,7 @@ bool gw_live_wake(struct gw_conn *c)
 	}
 	if (!get(a, c))
 		return false;
-	tcp_unpark(c->tcp, &c->parked, &a->tcp, &gw_conn_tcp_ops);
+	tcp_unpark(c->tcp, &c->parked, &a->tcp);
 	a->w->stats.conn_wakes++;
 	return true;
 }
@@ -157,7 +157,7 @@ void gw_live_release(struct gw_conn *c)
 		tcp_release(c->tcp);
 		put(a, c);
 	} else {
-		tcp_unpark(&rest, &c->parked, &a->tcp, &gw_conn_tcp_ops);
+		tcp_unpark(&rest, &c->parked, &a->tcp);
 		tcp_release(&rest);
 	}
 	c->parked = (struct tcp_parked){.box = 0};
@@ -167,11 +167,12 @@ const struct tcp_conn *gw_live_look(const struct gw_conn *c, struct tcp_conn *ro
 {
 	if (c->tcp)
 		return c->tcp;
-	tcp_unpark(room, &c->parked, &gw_accel_of(c)->tcp, &gw_conn_tcp_ops);
+	tcp_unpark(room, &c->parked, &gw_accel_of(c)->tcp);
 	return room;
 }
 
 uint64_t gw_live_deadline(const struct gw_conn *c)
 {
-	return c->tcp ? tcp_deadline(c->tcp) : tcp_parked_deadline(&c->parked);
+	return c->tcp ? tcp_deadline(c->tcp, gw_accel_of(c)->w->now_us)
+		      : tcp_parked_deadline(&c->parked);
 }

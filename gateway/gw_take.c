@@ -237,7 +237,7 @@ static enum ib_reason prepare(struct take *t, struct gw_conn *c)
 	mss_max = gw_conn_port(c)->cfg->mtu - (net_addr_is_v4(&c->flow.local) ? 40 : 60);
 	if (t->st.mss > mss_max)
 		t->st.mss = mss_max;
-	if (tcp_import(c->tcp, &w->accel->tcp, &gw_conn_tcp_ops, &t->st, w->now_us))
+	if (tcp_import(c->tcp, &w->accel->tcp, &t->st, w->now_us))
 		return IB_R_BAD_STATE;
 	memcpy(&key, &t->flow, sizeof(key));
 	if (corr_accel_add(w->accel->map, &key, c, &c->token))

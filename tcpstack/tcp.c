@@ -70,7 +70,7 @@ void tcp_set_state(struct tcp_conn *c, enum tcp_state s)
 		return;
 	tcp_rec_release(c);
 	tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
-	c->t_ack = TCP_NEVER;
+	c->ack_later = false;
 	c->pace_wait = false;
 	c->ack_now = false;
 	c->probe_due = false;
@@ -210,7 +210,7 @@ static void import_receiver(struct tcp_conn *c, const struct tcp_state_io *st, u
 	c->fin_rcvd = c->fin_known = c->fin_placed = st->state == TCP_S_CLOSE_WAIT;
 	c->fin_seq = st->rcv_nxt - 1;
 	/* Whoever ran the connection before may have owed an ACK. */
-	c->t_ack = now + c->cfg->delack_us;
+	tcp_timer_ack(c, now + c->cfg->delack_us);
 }
 
 /*
@@ -228,11 +228,10 @@ static void resume_loss(struct tcp_conn *c, uint64_t now)
 	c->frto = TCP_FRTO_OFF;
 }
 
-void tcp_init(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_ops *ops)
+void tcp_init(struct tcp_conn *c, const struct tcp_cfg *cfg)
 {
 	memset(c, 0, sizeof(*c));
 	c->cfg = cfg;
-	c->ops = ops;
 	c->nagle = cfg->nagle;
 	c->cc = cfg->cc;
 	tcp_set_state(c, TCP_S_CLOSED);
@@ -268,10 +267,10 @@ void tcp_set_cfg(struct tcp_conn *c, const struct tcp_cfg *cfg)
 	tcp_keep_pause(c);
 }
 
-int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_ops *ops,
-	       const struct tcp_state_io *st, uint64_t now)
+int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_state_io *st,
+	       uint64_t now)
 {
-	tcp_init(c, cfg, ops);
+	tcp_init(c, cfg);
 	if (!state_valid(st))
 		return EINVAL;
 	if (import_flight(c, st, now))

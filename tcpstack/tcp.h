@@ -266,30 +266,31 @@ struct tcp_challenges {
 
 /** Tunables shared by many connections; outlives them. */
 struct tcp_cfg {
-	uint32_t rto_min_us;	  /* 200000; RFC 6298 says 1 s, everybody uses 200 ms */
-	uint32_t rto_max_us;	  /* 120000000 */
-	uint32_t delack_us;	  /* 40000, RFC 9293 section 3.8.6.3 allows 500 ms */
-	uint32_t time_wait_us;	  /* 60000000 */
-	uint32_t user_timeout_us; /* give up after this long without progress; 900000000 */
-	uint32_t syn_timeout_us;  /* R2 of a SYN, RFC 9293 section 3.8.3; 180000000 */
-	uint32_t lookahead;	  /* bytes wanted beyond what may be sent now; 131072 */
-	uint32_t max_burst;	  /* largest len of one emit; 65536 */
-	uint32_t max_want;	  /* largest len of one want; 65536 */
-	uint16_t init_cwnd_segs;  /* 10, RFC 6928 */
-	uint32_t keep_idle_ms;	  /* silence before the first keepalive; 7200000 */
-	uint32_t keep_intvl_ms;	  /* between keepalives; 75000 */
-	uint8_t keep_count;	  /* unanswered keepalives that end a connection; 9 */
-	struct tcp_pool *pool;	  /* transmission records; by the owner, of the same thread */
-	uint8_t cc;		  /* enum tcp_cc_kind; TCP_CC_CUBIC */
-	bool pacing;		  /* payload is spread over the round trip; false */
-	bool rfc1337;		  /* a RST does not end TIME-WAIT; false */
-	bool nagle;		  /* connections start with Nagle on (tcp_nagle.c); false */
+	uint32_t rto_min_us;	   /* 200000; RFC 6298 says 1 s, everybody uses 200 ms */
+	uint32_t rto_max_us;	   /* 120000000; like the others below 2^31 */
+	uint32_t delack_us;	   /* 40000, RFC 9293 section 3.8.6.3 allows 500 ms */
+	uint32_t time_wait_us;	   /* 60000000 */
+	uint32_t user_timeout_us;  /* give up after this long without progress; 900000000 */
+	uint32_t syn_timeout_us;   /* R2 of a SYN, RFC 9293 section 3.8.3; 180000000 */
+	uint32_t lookahead;	   /* bytes wanted beyond what may be sent now; 131072 */
+	uint32_t max_burst;	   /* largest len of one emit; 65536 */
+	uint32_t max_want;	   /* largest len of one want; 65536 */
+	uint16_t init_cwnd_segs;   /* 10, RFC 6928 */
+	uint32_t keep_idle_ms;	   /* silence before the first keepalive; 7200000 */
+	uint32_t keep_intvl_ms;	   /* between keepalives; 75000 */
+	uint8_t keep_count;	   /* unanswered keepalives that end a connection; 9 */
+	const struct tcp_ops *ops; /* actions; set by the owner */
+	struct tcp_pool *pool;	   /* transmission records; by the owner, of the same thread */
+	uint8_t cc;		   /* enum tcp_cc_kind; TCP_CC_CUBIC */
+	bool pacing;		   /* payload is spread over the round trip; false */
+	bool rfc1337;		   /* a RST does not end TIME-WAIT; false */
+	bool nagle;		   /* connections start with Nagle on (tcp_nagle.c); false */
 	struct tcp_challenges *challenges; /* limit shared by many connections, NULL: none */
 	struct tcp_boxes *boxes;     /* black boxes (tcp_trace.h), NULL: none; of one worker */
 	const struct tcp_keys *keys; /* needed to open connections (tcp_open.h), NULL */
 };
 
-/** Fills *cfg with the defaults named above. The owner adds the pool. */
+/** Fills *cfg with the defaults named above. The owner adds the actions and the pool. */
 void tcp_cfg_default(struct tcp_cfg *cfg);
 
 #define TCP_STATE_SACKS 8 /* SACKed runs that an exported state carries; more are forgotten */
@@ -335,12 +336,12 @@ struct tcp_state_io {
 #include "tcpstack/tcp_conn.h" /* struct tcp_conn and struct tcp_stats, for embedding */
 
 /**
- * Starts *c from an imported state. cfg and ops must outlive it. Returns 0, EINVAL when the state
+ * Starts *c from an imported state. cfg must outlive it. Returns 0, EINVAL when the state
  * contradicts itself, or ENOBUFS when the pool has no record for what is in flight (then *c is
  * CLOSED). A connection holds records of the pool until it is CLOSED or released.
  */
-int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_ops *ops,
-	       const struct tcp_state_io *st, uint64_t now);
+int tcp_import(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_state_io *st,
+	       uint64_t now);
 
 /** Payload bytes since the import: emitted, retransmissions not counted; accepted in order. */
 uint64_t tcp_bytes_out(const struct tcp_conn *c);
@@ -446,8 +447,11 @@ enum tcp_icmp_verdict tcp_icmp(struct tcp_conn *c, const struct tcp_icmp_err *e,
 /** Runs timers due at `now`. */
 void tcp_timer(struct tcp_conn *c, uint64_t now);
 
-/** Time of the next timer, or TCP_NEVER. */
-uint64_t tcp_deadline(const struct tcp_conn *c);
+/**
+ * Time of the next timer, or TCP_NEVER. now: that of the last call, or later. A timer that is due
+ * must be run within half an hour.
+ */
+uint64_t tcp_deadline(const struct tcp_conn *c, uint64_t now);
 
 /** Emits what is due and allowed: payload, retransmissions, ACKs. */
 void tcp_output(struct tcp_conn *c, uint64_t now);

@@ -77,8 +77,8 @@ void tcp_placed(struct tcp_conn *c, const struct tcp_rx_pos *pos, uint64_t now)
 	}
 	if (c->quick || c->rcv_placed - c->rcv_acked >= 2u * c->rcv_mss)
 		c->ack_now = true;
-	else if (c->t_ack == TCP_NEVER)
-		c->t_ack = now + c->cfg->delack_us;
+	else if (!c->ack_later)
+		tcp_timer_ack(c, now + c->cfg->delack_us);
 }
 
 void tcp_ack_soon(struct tcp_conn *c)
@@ -123,7 +123,7 @@ void tcp_ack_note(struct tcp_conn *c, bool with_sack)
 	if (c->quick && c->rcv_acked != c->rcv_placed)
 		c->quick--;
 	c->rcv_acked = c->rcv_placed;
-	c->t_ack = TCP_NEVER;
+	c->ack_later = false;
 	if (tcp_ack_has_sack(c) && !with_sack)
 		return;
 	c->ack_now = false;
@@ -154,8 +154,8 @@ static bool hole_closes(struct tcp_conn *c, uint64_t now)
 {
 	if (!c->n_ooo_placed || now >= c->t_late)
 		return false;
-	if (c->t_ack > c->t_late)
-		c->t_ack = c->t_late;
+	if (!c->ack_later || tcp_lt((uint32_t)c->t_late, c->t_ack))
+		tcp_timer_ack(c, c->t_late);
 	return true;
 }
 

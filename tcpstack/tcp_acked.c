@@ -69,7 +69,7 @@ static void advance_una(struct tcp_conn *c, struct tcp_ack *a)
 	c->tlp_due = false;
 	tcp_payload_trim(c);
 	tcp_pmtu_acked(c, a->now);
-	c->ops->acked(c, fin ? c->snd_avail : ack);
+	c->cfg->ops->acked(c, fin ? c->snd_avail : ack);
 	if (fin)
 		tcp_fin_acked(c, a->now);
 }

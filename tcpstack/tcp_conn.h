@@ -138,10 +138,9 @@ struct tcp_conn {
 	 * ACK or a segment in order touches comes first and ends at `stats` (tests/hot). The
 	 * file that owns a member is named with its group, or in tcp_priv.h.
 	 */
-	const struct tcp_cfg *cfg;  /* tunables, shared, outlives the connection */
-	const struct tcp_ops *ops;  /* actions, shared, outlives the connection */
-	uint64_t t_snd;		    /* when the sender timer is due, TCP_NEVER: not armed */
-	uint64_t t_ack;		    /* when the delayed ACK is due, TCP_NEVER: not armed */
+	const struct tcp_cfg *cfg;  /* tunables and actions, shared, outlives the connection */
+	uint32_t t_snd;		    /* when the sender timer is due, low 32 bits (tcp_timer.c) */
+	uint32_t t_ack;		    /* with ack_later: when the ACK is due, low 32 bits */
 	uint8_t state;		    /* (readable) enum tcp_state */
 	uint8_t timer;		    /* (readable) enum tcp_timer_kind of t_snd */
 	uint8_t recovery;	    /* (readable) enum tcp_recovery_state */
@@ -166,6 +165,7 @@ struct tcp_conn {
 	bool failed : 1;	    /* payload cannot be had: nothing more is sent */
 	bool rst_due : 1;	    /* RST is to be sent at the next tcp_output() */
 	bool ack_now : 1;	    /* ACK is due */
+	bool ack_later : 1;	    /* ACK is due at t_ack */
 	bool ack_on_place : 1;	    /* ACK is due at once when everything accepted is placed */
 	bool ecn_echo : 1;	    /* CE was received and not answered by CWR, RFC 3168 */
 	bool probe_due : 1;	    /* zero-window probe is due */

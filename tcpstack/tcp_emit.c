@@ -35,7 +35,7 @@ static void count(struct tcp_conn *c, const struct tcp_emit *e)
 
 int tcp_put(struct tcp_conn *c, const struct tcp_emit *e)
 {
-	int err = c->ops->emit(c, e);
+	int err = c->cfg->ops->emit(c, e);
 
 	if (err) {
 		tcp_trace(c, TCP_TR_NO_EMIT, e->flags, (uint16_t)err, e->seq, e->len);

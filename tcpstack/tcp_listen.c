@@ -37,7 +37,7 @@ static enum tcp_listen_verdict on_syn(struct tcp_listener *l, const struct net_f
 	}
 	if (!c)
 		return l->n_half >= l->backlog ? TCP_L_FULL : TCP_L_NO_MEMORY;
-	tcp_init(c, l->cfg, l->ops);
+	tcp_init(c, l->cfg);
 	tcp_set_state(c, TCP_S_SYN_RCVD);
 	c->listener = l;
 	l->n_half++;
@@ -66,7 +66,7 @@ static enum tcp_listen_verdict on_ack(struct tcp_listener *l, const struct net_f
 	c = l->lop->take(l, f);
 	if (!c)
 		return TCP_L_NO_MEMORY;
-	tcp_init(c, l->cfg, l->ops);
+	tcp_init(c, l->cfg);
 	tcp_cookie_open(c, l, f, seg, &k, now);
 	tcp_input(c, seg, now, &res->rx);
 	res->conn = c;

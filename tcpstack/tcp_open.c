@@ -41,10 +41,10 @@ void tcp_open_begin(struct tcp_conn *c, const struct tcp_offer *o, const struct 
 	tcp_timer_set(c, TCP_T_SYN, now + tcp_rto(c));
 }
 
-int tcp_connect(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_ops *ops,
-		const struct tcp_offer *offer, const struct net_flow *f, uint64_t now)
+int tcp_connect(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_offer *offer,
+		const struct net_flow *f, uint64_t now)
 {
-	tcp_init(c, cfg, ops);
+	tcp_init(c, cfg);
 	if (!cfg->keys || !tcp_offer_valid(offer))
 		return EINVAL;
 	tcp_set_state(c, TCP_S_SYN_SENT);
@@ -119,7 +119,7 @@ void tcp_open_done(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 	st.rttvar_us = st.srtt_us / 2;
 	c->backoff = 0;
 	tcp_start(c, &st, now);
-	c->t_ack = TCP_NEVER;
+	c->ack_later = false;
 	c->ack_now = syn_ack;
 	c->syn_due = false;
 	tcp_tell(c, TCP_E_ESTABLISHED);

@@ -74,8 +74,8 @@ struct tcp_offer {
  * Begins an active opening of *c: the next tcp_output() sends the SYN. f is not kept. 0, or
  * EINVAL when cfg has no keys or the offer is absurd (then *c is CLOSED).
  */
-int tcp_connect(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_ops *ops,
-		const struct tcp_offer *offer, const struct net_flow *f, uint64_t now);
+int tcp_connect(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_offer *offer,
+		const struct net_flow *f, uint64_t now);
 
 /** When SYNs are answered by cookies (tcp_cookie.c). */
 enum tcp_cookie_policy {
@@ -117,7 +117,6 @@ struct tcp_listen_ops {
 /** A port in LISTEN. The shell sets the first group; outlives its half-open connections. */
 struct tcp_listener {
 	const struct tcp_cfg *cfg;	  /* of the new connections; keys must be set */
-	const struct tcp_ops *ops;	  /* of the new connections */
 	const struct tcp_listen_ops *lop; /* of this listener */
 	struct tcp_offer offer;		  /* what each opening begins with */
 	uint32_t backlog;		  /* most half-open connections */

@@ -17,6 +17,7 @@
 #define FOREACH_OVER(_)                                                                         \
 	_(snd_sml) _(rtt_seq) _(used_max) /* acknowledged */                                    \
 	_(snd_up)                   /* acknowledged, or there is none */                        \
+	_(t_ack)                    /* ack_later is not set */                                  \
 	_(t_late)                   /* checked to be over */                                    \
 	_(pace_ns)                  /* nothing waits for it: pace_wait */                       \
 	_(ready) _(rx)              /* n_ready and n_rx are 0 */                                \
@@ -68,12 +69,10 @@ static bool same(struct tcp_conn *trial, const struct tcp_conn *c)
 	return memcmp(trial, c, sizeof(*c)) == 0;
 }
 
-static void restore(struct tcp_conn *c, const struct tcp_parked *p, const struct tcp_cfg *cfg,
-		    const struct tcp_ops *ops)
+static void restore(struct tcp_conn *c, const struct tcp_parked *p, const struct tcp_cfg *cfg)
 {
 	memset(c, 0, sizeof(*c));
 	c->cfg = cfg;
-	c->ops = ops;
 #define _(type, name) c->name = p->name;
 	TCP_FOREACH_KEPT(_)
 #undef _
@@ -83,7 +82,7 @@ static void restore(struct tcp_conn *c, const struct tcp_parked *p, const struct
 	c->limit = p->limit;
 	c->cc = p->cc;
 	c->stats = p->stats;
-	c->t_ack = TCP_NEVER;
+	tcp_timer_set(c, p->timer, p->due);
 	c->snd_una = c->ready_nxt = c->want_nxt = c->snd_sml = c->rtt_seq = c->snd_nxt;
 	c->recover = c->snd_nxt - 1;
 	c->ecn_seq = c->snd_nxt;
@@ -104,23 +103,23 @@ int tcp_park(const struct tcp_conn *c, struct tcp_parked *p, uint64_t now)
 #define _(name) p->name = c->name;
 	TCP_FOREACH_KEPT_FLAG(_)
 #undef _
+	p->due = tcp_timer_due(c, now);
 	p->limit = c->limit;
 	p->cc = c->cc;
 	p->stats = c->stats;
 	for (unsigned int i = 0; i < TCP_N_COUNT; i++)
 		p->stats.segs[i] = tcp_segs(c, i);
-	restore(&trial, p, c->cfg, c->ops);
+	restore(&trial, p, c->cfg);
 	return same(&trial, c) ? 0 : EBUSY;
 }
 
-void tcp_unpark(struct tcp_conn *c, const struct tcp_parked *p, const struct tcp_cfg *cfg,
-		const struct tcp_ops *ops)
+void tcp_unpark(struct tcp_conn *c, const struct tcp_parked *p, const struct tcp_cfg *cfg)
 {
-	restore(c, p, cfg, ops);
+	restore(c, p, cfg);
 	tcp_cc_select(c); /* another one may have been configured meanwhile */
 }
 
 uint64_t tcp_parked_deadline(const struct tcp_parked *p)
 {
-	return p->t_snd;
+	return p->due;
 }

@@ -21,7 +21,6 @@
 
 /* Kept: type, name. Large ones first, so that they pack. */
 #define TCP_FOREACH_KEPT(_)                                               \
-	_(uint64_t, t_snd)	/* keepalive or TIME-WAIT */              \
 	_(uint32_t, snd_nxt)	/* snd_una and want_nxt are the same */   \
 	_(uint32_t, snd_avail)	/* the same, or one less with our FIN */  \
 	_(uint32_t, snd_wnd)	/* windows */                             \
@@ -84,6 +83,7 @@ struct tcp_parked {
 #define _(name) bool name : 1;
 	TCP_FOREACH_KEPT_FLAG(_)
 #undef _
+	uint64_t due;		/* when the timer runs out: keepalive or TIME-WAIT */
 	uint8_t limit : 2;	/* enum tcp_limit */
 	uint8_t cc : 2;		/* enum tcp_cc_kind */
 	struct tcp_stats stats; /* counters */
@@ -97,8 +97,7 @@ struct tcp_parked {
 int tcp_park(const struct tcp_conn *c, struct tcp_parked *p, uint64_t now);
 
 /** Makes *c of *p again; both tables as they were. */
-void tcp_unpark(struct tcp_conn *c, const struct tcp_parked *p, const struct tcp_cfg *cfg,
-		const struct tcp_ops *ops);
+void tcp_unpark(struct tcp_conn *c, const struct tcp_parked *p, const struct tcp_cfg *cfg);
 
 /** tcp_deadline() of a parked connection: a keepalive or the end of TIME-WAIT. */
 uint64_t tcp_parked_deadline(const struct tcp_parked *p);

@@ -80,7 +80,7 @@ static void ready_add(struct tcp_conn *c, uint32_t start, uint32_t end)
 /* Asks the owner for payload. 0 or errno as it says. */
 static int ask(struct tcp_conn *c, uint32_t seq, uint32_t len, bool retx)
 {
-	int err = c->ops->want(c, seq, len, retx);
+	int err = c->cfg->ops->want(c, seq, len, retx);
 
 	tcp_trace(c, TCP_TR_WANT, retx, (uint16_t)err, seq, len);
 	return err;

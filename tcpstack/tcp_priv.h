@@ -149,7 +149,7 @@ static inline void tcp_trace(const struct tcp_conn *c, enum tcp_trace_kind kind,
 static inline void tcp_tell(struct tcp_conn *c, enum tcp_event ev)
 {
 	tcp_trace(c, TCP_TR_EVENT, ev, 0, 0, 0);
-	c->ops->event(c, ev);
+	c->cfg->ops->event(c, ev);
 }
 
 /* tcp_estats.c: extremes; tcp_stats_cwnd() before cwnd is reduced. */
@@ -189,7 +189,7 @@ int tcp_put(struct tcp_conn *c, const struct tcp_emit *e);
 
 /* tcp.c: the only place that changes c->state. CLOSED also stops all timers. */
 void tcp_set_state(struct tcp_conn *c, enum tcp_state s);
-void tcp_init(struct tcp_conn *c, const struct tcp_cfg *cfg, const struct tcp_ops *ops);
+void tcp_init(struct tcp_conn *c, const struct tcp_cfg *cfg);
 void tcp_start(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now); /* st is valid */
 
 /* tcp_open.c */
@@ -463,9 +463,11 @@ uint32_t tcp_rto(const struct tcp_conn *c); /* microseconds, backed off */
 
 /* tcp_timer.c */
 void tcp_timer_set(struct tcp_conn *c, enum tcp_timer_kind kind, uint64_t at);
-void tcp_timer_rearm(struct tcp_conn *c, uint64_t now);	  /* what the sender waits for now */
-void tcp_timer_restart(struct tcp_conn *c, uint64_t now); /* the same, RTO counted from now */
-void tcp_timer_missing(struct tcp_conn *c, uint64_t now); /* the same, if none is armed */
+void tcp_timer_ack(struct tcp_conn *c, uint64_t at);		/* delays the ACK until then */
+uint64_t tcp_timer_due(const struct tcp_conn *c, uint64_t now); /* of the sender's, or TCP_NEVER */
+void tcp_timer_rearm(struct tcp_conn *c, uint64_t now);		/* what the sender waits for now */
+void tcp_timer_restart(struct tcp_conn *c, uint64_t now);	/* the same, RTO counted from now */
+void tcp_timer_missing(struct tcp_conn *c, uint64_t now);	/* the same, if none is armed */
 /*
  * New payload left, RFC 8985 section 7.2: what the timer was set for may have been too little for a
  * probe, as a single segment is, whose ACK the client may delay. The timer only comes forward.

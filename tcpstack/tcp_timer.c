@@ -8,6 +8,9 @@
  * record, or for TIME-WAIT to end. RTO and probe count from rto_us, which moves
  * with every ACK that advances and when the oldest segment leaves.
  *
+ * Of both times the low 32 bits are kept: none is farther away than half of them can say, 35
+ * minutes, but for keepalives, whose time is in milliseconds.
+ *
  * Beside them pacing (tcp_pacing.c) has a time of its own, for which
  * tcp_output() has something to send.
  */
@@ -18,7 +21,33 @@
 void tcp_timer_set(struct tcp_conn *c, enum tcp_timer_kind kind, uint64_t at)
 {
 	c->timer = kind;
-	c->t_snd = at;
+	c->t_snd = kind == TCP_T_KEEPALIVE ? tcp_ms(at) : (uint32_t)at;
+}
+
+void tcp_timer_ack(struct tcp_conn *c, uint64_t at)
+{
+	c->ack_later = true;
+	c->t_ack = (uint32_t)at;
+}
+
+/* The 64-bit time nearest to now whose low 32 bits are us. */
+static uint64_t near(uint32_t us, uint64_t now)
+{
+	return now + (uint64_t)(int64_t)(int32_t)(us - (uint32_t)now);
+}
+
+uint64_t tcp_timer_due(const struct tcp_conn *c, uint64_t now)
+{
+	if (c->timer == TCP_T_NONE)
+		return TCP_NEVER;
+	if (c->timer == TCP_T_KEEPALIVE)
+		return (now / 1000 + (uint64_t)(int64_t)(int32_t)(c->t_snd - tcp_ms(now))) * 1000;
+	return near(c->t_snd, now);
+}
+
+static uint64_t ack_due(const struct tcp_conn *c, uint64_t now)
+{
+	return c->ack_later ? near(c->t_ack, now) : TCP_NEVER;
 }
 
 /* The 64-bit time of one whose low 32 bits are us; if it is over, at once. */
@@ -86,7 +115,7 @@ void tcp_timer_grown(struct tcp_conn *c, uint64_t now)
 	if (c->timer != TCP_T_RTO || c->tlp_due)
 		return;
 	pto = tcp_tlp_pto(c);
-	if (pto && now + pto < c->t_snd)
+	if (pto && now + pto < near(c->t_snd, now))
 		tcp_timer_set(c, TCP_T_TLP, now + pto);
 }
 
@@ -103,13 +132,13 @@ void tcp_timer(struct tcp_conn *c, uint64_t now)
 {
 	enum tcp_timer_kind kind = c->timer;
 
-	if (c->t_ack <= now) {
-		c->t_ack = TCP_NEVER;
+	if (ack_due(c, now) <= now) {
+		c->ack_later = false;
 		c->ack_now = true;
 	}
 	if (tcp_pacing_due(c) <= now)
 		c->pace_wait = false;
-	if (c->t_snd > now)
+	if (tcp_timer_due(c, now) > now)
 		return;
 	tcp_trace_now(c, now);
 	tcp_trace(c, TCP_TR_TIMER, kind, c->backoff, c->snd_una, c->snd_nxt);
@@ -146,9 +175,10 @@ void tcp_timer(struct tcp_conn *c, uint64_t now)
 	}
 }
 
-uint64_t tcp_deadline(const struct tcp_conn *c)
+uint64_t tcp_deadline(const struct tcp_conn *c, uint64_t now)
 {
-	uint64_t at = c->t_ack < c->t_snd ? c->t_ack : c->t_snd, pace = tcp_pacing_due(c);
+	uint64_t ack = ack_due(c, now), snd = tcp_timer_due(c, now), pace = tcp_pacing_due(c);
+	uint64_t at = ack < snd ? ack : snd;
 
 	return pace < at ? pace : at;
 }

@@ -27,7 +27,7 @@ void tcp_urgent_in(struct tcp_conn *c, const struct tcp_seg *seg)
 		return;
 	c->urg_in = true;
 	c->rcv_up = up;
-	c->ops->event(c, TCP_E_URGENT);
+	c->cfg->ops->event(c, TCP_E_URGENT);
 }
 
 bool tcp_urgent_end(const struct tcp_conn *c, uint32_t *end)

@@ -119,12 +119,14 @@ static void start(uint32_t max_burst)
 	};
 
 	tcp_cfg_default(&w.cfg);
+
+	w.cfg.ops = &ops;
 	tcp_pool_init(&w.pool, w.rec, RECORDS, RECORDS / 2);
 	w.cfg.pool = &w.pool;
 	w.cfg.max_burst = max_burst;
 	w.now = 1000000;
 	w.tsval = 1;
-	if (tcp_import(&w.c, &w.cfg, &ops, &st, w.now)) {
+	if (tcp_import(&w.c, &w.cfg, &st, w.now)) {
 		fprintf(stderr, "import failed\n");
 		exit(1);
 	}
@@ -303,7 +305,6 @@ static struct tcp_seg next_syn(void)
 {
 	w.l = (struct tcp_listener){
 		.cfg = &w.cfg,
-		.ops = &ops,
 		.lop = &listen_ops,
 		.offer = {WND, MSS, TCP_O_ALL, TCP_WSCALE_AUTO},
 		.cookies = TCP_COOKIE_ALWAYS,

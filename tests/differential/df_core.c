@@ -147,7 +147,7 @@ static void do_step(struct core *k, const struct df_step *s)
 		tcp_shutdown(&k->c, k->now);
 		break;
 	case DF_CONNECT:
-		k->live = !tcp_connect(&k->c, &k->cfg, &ops, &offer, &k->p->flow, k->now);
+		k->live = !tcp_connect(&k->c, &k->cfg, &offer, &k->p->flow, k->now);
 		break;
 	case DF_END:
 		break;
@@ -166,8 +166,8 @@ static void output(struct core *k)
 /* Timers up to `until`, then that time. */
 static void pass(struct core *k, uint64_t until)
 {
-	while (k->live && tcp_deadline(&k->c) <= until) {
-		k->now = tcp_deadline(&k->c);
+	while (k->live && tcp_deadline(&k->c, k->now) <= until) {
+		k->now = tcp_deadline(&k->c, k->now);
 		tcp_timer(&k->c, k->now);
 		output(k);
 	}
@@ -181,12 +181,13 @@ void df_core_play(struct df_peer *p)
 	struct core k = {.p = p, .now = START};
 
 	tcp_cfg_default(&k.cfg);
+
+	k.cfg.ops = &ops;
 	tcp_keys_init(&k.keys, seed);
 	tcp_pool_init(&k.pool, k.rec, RECORDS, RECORDS);
 	k.cfg.keys = &k.keys;
 	k.cfg.pool = &k.pool;
 	k.l.cfg = &k.cfg;
-	k.l.ops = &ops;
 	k.l.lop = &listen_ops;
 	k.l.offer = offer;
 	k.l.backlog = 1;

@@ -78,9 +78,11 @@ static void setup(struct world *w)
 				  .rttvar_us = 500};
 
 	tcp_cfg_default(&w->cfg);
+
+	w->cfg.ops = &ops;
 	tcp_pool_init(&w->pool, w->rec, 32, 16);
 	w->cfg.pool = &w->pool;
-	PROMISE(tcp_import(&w->c, &w->cfg, &ops, &st, w->now) == 0);
+	PROMISE(tcp_import(&w->c, &w->cfg, &st, w->now) == 0);
 	tcp_produced(&w->c, STREAM, w->now);
 	tcp_output(&w->c, w->now);
 }
@@ -150,7 +152,7 @@ static void pass(struct world *w, uint64_t us)
 	const char *broken;
 
 	w->now += us;
-	if (tcp_deadline(&w->c) <= w->now)
+	if (tcp_deadline(&w->c, w->now) <= w->now)
 		tcp_timer(&w->c, w->now);
 	answer(w);
 	tcp_output(&w->c, w->now);
@@ -178,7 +180,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w.in = (struct bytes){(const uint8_t *)"\1", 1}; /* the path loses every fourth no more */
 	for (int i = 0; i < 1000 && w.got < STREAM; i++) {
 		w.in = (struct bytes){(const uint8_t *)"\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 16};
-		pass(&w, tcp_deadline(&w.c) == TCP_NEVER ? 1000 : tcp_deadline(&w.c) - w.now);
+		pass(&w, tcp_deadline(&w.c, w.now) == TCP_NEVER
+				 ? 1000
+				 : tcp_deadline(&w.c, w.now) - w.now);
 	}
 	PROMISE(w.got == STREAM && w.c.state == TCP_S_ESTABLISHED);
 	return 0;

@@ -181,7 +181,7 @@ static void step(struct world *w)
 		break;
 	case 1:
 		w->now += (uint64_t)bytes_take(&w->in, 1) << bytes_take(&w->in, 1) % 24;
-		if (tcp_deadline(&w->c) <= w->now)
+		if (tcp_deadline(&w->c, w->now) <= w->now)
 			tcp_timer(&w->c, w->now);
 		break;
 	case 2:
@@ -214,11 +214,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w.in = (struct bytes){data, size};
 	w.now = 1000000;
 	tcp_cfg_default(&w.cfg);
+	w.cfg.ops = &ops;
 	w.cfg.user_timeout_us = 100000000;
 	tcp_pool_init(&w.pool, w.rec, 32, 16);
 	w.cfg.pool = &w.pool;
 	st = state(&w.in);
-	rc = tcp_import(&w.c, &w.cfg, &ops, &st, w.now);
+	rc = tcp_import(&w.c, &w.cfg, &st, w.now);
 	PROMISE(rc == 0 || (rc == EINVAL && w.c.state == TCP_S_CLOSED));
 	if (rc)
 		return 0;

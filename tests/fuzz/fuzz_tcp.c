@@ -116,6 +116,8 @@ static void setup(struct world *w)
 	uint32_t bulk;
 
 	tcp_cfg_default(&w->cfg);
+
+	w->cfg.ops = &ops;
 	tcp_pool_init(&w->pool, w->rec, 32, 16);
 	w->cfg.pool = &w->pool;
 	w->cfg.user_timeout_us = 20000000;
@@ -145,7 +147,7 @@ static void setup(struct world *w)
 	w->promised = st.rcv_edge;
 	w->room = st.rcv_room;
 	w->placed_nxt = w->rcv0;
-	PROMISE(tcp_import(&w->c, &w->cfg, &ops, &st, w->now) == 0);
+	PROMISE(tcp_import(&w->c, &w->cfg, &st, w->now) == 0);
 }
 
 static void segment(struct world *w)
@@ -232,9 +234,9 @@ static void produce(struct world *w)
 static void pass(struct world *w)
 {
 	w->now += (uint64_t)take(w, 1) << (take(w, 1) % 20);
-	if (tcp_deadline(&w->c) <= w->now) {
+	if (tcp_deadline(&w->c, w->now) <= w->now) {
 		tcp_timer(&w->c, w->now);
-		PROMISE(tcp_deadline(&w->c) > w->now);
+		PROMISE(tcp_deadline(&w->c, w->now) > w->now);
 	}
 }
 

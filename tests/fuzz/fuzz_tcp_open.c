@@ -112,6 +112,7 @@ static void setup(struct world *w)
 
 	tcp_keys_init(&w->keys, seed);
 	tcp_cfg_default(&w->cfg);
+	w->cfg.ops = &ops;
 	tcp_pool_init(&w->pool, w->rec, RECORDS, RECORDS / 4);
 	w->cfg.pool = &w->pool;
 	w->cfg.keys = &w->keys;
@@ -129,7 +130,6 @@ static void setup(struct world *w)
 	w->now = 1000000;
 	w->l = (struct tcp_listener){
 		.cfg = &w->cfg,
-		.ops = &ops,
 		.lop = &listen_ops,
 		.offer = {1 + take(w, 3), (uint16_t)(64 + take(w, 2) % 9000),
 			  (uint8_t)(take(w, 1) & TCP_O_ALL), (uint8_t)(take(w, 1) % 16)},
@@ -282,10 +282,10 @@ static void pass(struct world *w)
 	for (unsigned int i = 0; i < FLOWS; i++) {
 		struct tcp_conn *c = &w->end[i].c;
 
-		if (!w->end[i].used || tcp_deadline(c) > w->now)
+		if (!w->end[i].used || tcp_deadline(c, w->now) > w->now)
 			continue;
 		tcp_timer(c, w->now);
-		PROMISE(tcp_deadline(c) > w->now);
+		PROMISE(tcp_deadline(c, w->now) > w->now);
 	}
 }
 
@@ -294,21 +294,21 @@ static void begin(struct end *e)
 	if (e->used)
 		return;
 	e->established = 0;
-	PROMISE(!tcp_connect(&e->c, &e->w->cfg, &ops, &e->w->l.offer, &e->f, e->w->now));
+	PROMISE(!tcp_connect(&e->c, &e->w->cfg, &e->w->l.offer, &e->f, e->w->now));
 	e->used = true;
 }
 
 /* A connection at rest gives up its memory and comes back. */
 static void park(struct end *e)
 {
-	uint64_t due = tcp_deadline(&e->c);
+	uint64_t due = tcp_deadline(&e->c, e->w->now);
 	struct tcp_parked p;
 
 	if (tcp_park(&e->c, &p, e->w->now))
 		return;
 	PROMISE(tcp_parked_deadline(&p) == due);
 	memset(&e->c, 0xa5, sizeof(e->c));
-	tcp_unpark(&e->c, &p, &e->w->cfg, &ops);
+	tcp_unpark(&e->c, &p, &e->w->cfg);
 }
 
 /* A call of the program or of the shell. */

@@ -110,9 +110,11 @@ int main(int argc, char **argv)
 	struct tcp_cfg cfg;
 
 	tcp_cfg_default(&cfg);
+
+	cfg.ops = &ops;
 	tcp_pool_init(&pool, rec, 64, 64);
 	cfg.pool = &pool;
-	if (tcp_import(&conn, &cfg, &ops, &st, now))
+	if (tcp_import(&conn, &cfg, &st, now))
 		return 1;
 	printf("conn %p %zu\nmarker %p\n", (void *)&conn, sizeof(conn), (void *)&marker);
 	fflush(stdout);

@@ -161,7 +161,7 @@ static void open_rig(struct rig *r, enum how how, bool ts)
 		tcp_listen_input(&listener, &flow, &syn, NULL, start, &res);
 		assert_int_equal(res.verdict, TCP_L_HALF_OPEN);
 	} else {
-		assert_int_equal(tcp_connect(&r->c, &cfg, &ops, &o, &flow, start), 0);
+		assert_int_equal(tcp_connect(&r->c, &cfg, &o, &flow, start), 0);
 	}
 	tcp_output(&r->c, start);
 	assert_int_equal(r->n_out, 1);
@@ -203,7 +203,7 @@ static void import(struct rig *r, enum tcp_state state, uint32_t rcv, uint32_t w
 	};
 
 	tcp_pool_init(&pool, rec, 64, 32); /* the connection before is gone */
-	assert_int_equal(tcp_import(&r->c, &cfg, &ops, &st, start), 0);
+	assert_int_equal(tcp_import(&r->c, &cfg, &st, start), 0);
 	tcp_produced(&r->c, bytes, start);
 	tcp_output(&r->c, start);
 }
@@ -310,8 +310,8 @@ static struct outcome observe(struct rig *r, const struct tcp_seg *s, uint64_t n
 		o.rcv_nxt = r->c.rcv_nxt;
 		o.wnd = r->c.snd_wnd;
 		o.ts_recent = r->c.ts_recent;
-		o.restarts_2msl =
-			o.state == TCP_S_TIME_WAIT && tcp_deadline(&r->c) == now + cfg.time_wait_us;
+		o.restarts_2msl = o.state == TCP_S_TIME_WAIT &&
+				  tcp_deadline(&r->c, now) == now + cfg.time_wait_us;
 	}
 	o.text = rx.len ? rx.seq : 0;
 	o.text_len = rx.len;
@@ -487,13 +487,14 @@ static int setup(void **state)
 
 	tcp_keys_init(&keys, seed);
 	tcp_cfg_default(&cfg);
+	cfg.ops = &ops;
 	cfg.pool = &pool;
 	cfg.keys = &keys;
 	net_addr_parse("10.77.0.11", &flow.local);
 	net_addr_parse("10.77.0.2", &flow.remote);
 	flow.lport = 80;
 	flow.rport = 4000;
-	listener = (struct tcp_listener){.cfg = &cfg, .ops = &ops, .lop = &lops, .backlog = 1};
+	listener = (struct tcp_listener){.cfg = &cfg, .lop = &lops, .backlog = 1};
 	listener.offer = offer(true);
 	return 0;
 }

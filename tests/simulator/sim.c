@@ -113,7 +113,7 @@ static void start_end(struct sim *s, int i)
 	st.ts_val = 0xfffffff0u + (uint32_t)i;
 	e->edge_max = e->isn + wnd;
 	e->my_edge = st.rcv_edge;
-	if (tcp_import(&e->c, &s->cfg, &sim_ops, &st, s->now))
+	if (tcp_import(&e->c, &s->cfg, &st, s->now))
 		abort();
 	e->ideal.t_ack = TCP_NEVER;
 	if (s->o.open)
@@ -134,6 +134,7 @@ void sim_init(struct sim *s, const struct sim_opts *o, uint64_t seed)
 	s->now = 1000000;
 	s->trace = getenv("TCP_TRACE") != NULL;
 	tcp_cfg_default(&s->cfg);
+	s->cfg.ops = &sim_ops;
 	s->cfg.cc = (uint8_t)(o->cc % TCP_CC_COUNT);
 	s->cfg.pacing = o->pacing;
 	tcp_pool_init(&s->pool, s->rec, o->records ? o->records : SIM_RECORDS,
@@ -356,7 +357,7 @@ static uint64_t timer_of(const struct sim *s, int i)
 {
 	if (s->o.ideal && i == 1)
 		return s->e[1].ideal.t_ack;
-	return s->e[i].down ? TCP_NEVER : tcp_deadline(&s->e[i].c);
+	return s->e[i].down ? TCP_NEVER : tcp_deadline(&s->e[i].c, s->now);
 }
 
 static void run_timer(struct sim *s, struct sim_end *e)
@@ -368,7 +369,7 @@ static void run_timer(struct sim *s, struct sim_end *e)
 		return;
 	}
 	tcp_timer(&e->c, s->now);
-	SIM_RULE(s, tcp_deadline(&e->c) > s->now);
+	SIM_RULE(s, tcp_deadline(&e->c, s->now) > s->now);
 	sim_rules_timer(e, timeouts);
 	tcp_output(&e->c, s->now);
 	sim_rules_step(e);

@@ -40,7 +40,7 @@ void sim_move(struct sim_end *e)
 		e->io.resume_loss = true;
 	}
 	tcp_detach(&e->c);
-	SIM_RULE(s, tcp_deadline(&e->c) == TCP_NEVER);
+	SIM_RULE(s, tcp_deadline(&e->c, s->now) == TCP_NEVER);
 	e->gen++;
 	e->down = true;
 	e->draining = false;
@@ -64,7 +64,7 @@ void sim_resume(struct sim_end *e)
 	e->down = false;
 	e->moves++;
 	e->moved_at = s->now;
-	SIM_RULE(s, tcp_import(&e->c, &s->cfg, &sim_ops, &e->io, s->now) == 0);
+	SIM_RULE(s, tcp_import(&e->c, &s->cfg, &e->io, s->now) == 0);
 	if (s->o.fin && e->produced == s->o.bytes[e->id])
 		tcp_shutdown(&e->c, s->now);
 	if (s->trace)
@@ -74,13 +74,13 @@ void sim_resume(struct sim_end *e)
 void sim_park(struct sim_end *e)
 {
 	struct sim *s = e->sim;
-	uint64_t due = tcp_deadline(&e->c);
+	uint64_t due = tcp_deadline(&e->c, s->now);
 	struct tcp_parked p;
 
 	if (!s->o.park || tcp_park(&e->c, &p, s->now))
 		return;
 	memset(&e->c, 0xa5, sizeof(e->c));
-	tcp_unpark(&e->c, &p, &s->cfg, &sim_ops);
-	SIM_RULE(s, tcp_deadline(&e->c) == due && tcp_parked_deadline(&p) == due);
+	tcp_unpark(&e->c, &p, &s->cfg);
+	SIM_RULE(s, tcp_deadline(&e->c, s->now) == due && tcp_parked_deadline(&p) == due);
 	s->parks++;
 }

@@ -32,7 +32,6 @@ static void prepare(struct sim *s)
 	s->cfg.keys = &s->keys;
 	s->listener = (struct tcp_listener){
 		.cfg = &s->cfg,
-		.ops = &sim_ops,
 		.lop = &listen_ops,
 		.offer = {.room = s->o.ring,
 			  .mss = (uint16_t)s->o.mss,
@@ -72,7 +71,7 @@ void sim_open_start(struct sim_end *e)
 	e->listening = e->id == 1 && s->o.open != SIM_OPEN_BOTH;
 	if (e->listening)
 		return;
-	if (tcp_connect(&e->c, &s->cfg, &sim_ops, &s->listener.offer, &f, s->now))
+	if (tcp_connect(&e->c, &s->cfg, &s->listener.offer, &f, s->now))
 		abort();
 	e->isn = e->edge_max = e->c.snd_nxt;
 	tcp_output(&e->c, s->now);

@@ -67,6 +67,7 @@ void wire_core_init(struct wire_core *w)
 {
 	memset(w, 0, sizeof(*w));
 	tcp_cfg_default(&w->cfg);
+	w->cfg.ops = &ops;
 	tcp_pool_init(&w->pool, w->rec, WIRE_RECORDS, WIRE_RECORDS);
 	w->cfg.pool = &w->pool;
 	w->ring = 256u << 10;
@@ -121,7 +122,7 @@ static void on_established(struct wire_core *w, const struct tcp_seg *seg)
 	};
 
 	w->live = true;
-	if (tcp_import(&w->c, &w->cfg, &ops, &st, w->now))
+	if (tcp_import(&w->c, &w->cfg, &st, w->now))
 		abort();
 }
 
@@ -164,7 +165,7 @@ void wire_core_run(struct wire_core *w, uint64_t now)
 	unsent = w->c.snd_avail - w->c.snd_nxt;
 	if (unsent < w->backlog && w->c.state != TCP_S_CLOSED)
 		tcp_produced(&w->c, (uint32_t)w->backlog - unsent, now);
-	if (tcp_deadline(&w->c) <= now)
+	if (tcp_deadline(&w->c, now) <= now)
 		tcp_timer(&w->c, now);
 	tcp_output(&w->c, now);
 	for (unsigned int i = 0; i < w->n_sent; i++)
@@ -174,5 +175,5 @@ void wire_core_run(struct wire_core *w, uint64_t now)
 
 uint64_t wire_core_due(const struct wire_core *w)
 {
-	return w->live ? tcp_deadline(&w->c) : TCP_NEVER;
+	return w->live ? tcp_deadline(&w->c, w->now) : TCP_NEVER;
 }

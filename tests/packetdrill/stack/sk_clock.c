@@ -9,7 +9,7 @@
 
 static uint64_t sock_next(const struct sk_sock *s)
 {
-	uint64_t at = s->live ? tcp_deadline(&s->c) : TCP_NEVER;
+	uint64_t at = s->live ? tcp_deadline(&s->c, s->st->now) : TCP_NEVER;
 
 	for (unsigned int i = 0; i < s->n_due; i++)
 		at = s->due[i].at < at ? s->due[i].at : at;
@@ -84,7 +84,7 @@ void sk_step(struct sk_stack *st, uint64_t at)
 		if (s->kind != SK_CONN)
 			continue;
 		sk_due_run(s);
-		if (s->live && tcp_deadline(&s->c) <= st->now)
+		if (s->live && tcp_deadline(&s->c, s->st->now) <= st->now)
 			tcp_timer(&s->c, st->now);
 		sk_output(s);
 		sk_drop(s);

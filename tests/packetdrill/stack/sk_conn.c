@@ -132,7 +132,7 @@ static void rest(struct sk_sock *s)
 	if (!s->open || s->n_due || tcp_park(&s->c, &p, s->st->now))
 		return;
 	memset(&s->c, 0xa5, sizeof(s->c));
-	tcp_unpark(&s->c, &p, &s->cfg, &sk_ops);
+	tcp_unpark(&s->c, &p, &s->cfg);
 	s->st->rests++;
 }
 

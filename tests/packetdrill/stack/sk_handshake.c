@@ -115,7 +115,7 @@ static void import(struct sk_sock *s, const struct tcp_seg *seg)
 	s->k_ts = io->ts_val - K_TS_LAG;
 	s->consumed = io->rcv_nxt;
 	s->import_at = now;
-	if (tcp_import(&s->c, &s->cfg, &sk_ops, io, now)) {
+	if (tcp_import(&s->c, &s->cfg, io, now)) {
 		fputs("the core refused the state\n", stderr);
 		exit(2);
 	}
@@ -144,7 +144,7 @@ void sk_successor(struct sk_sock *s)
 	s->n_due = 0;
 	s->touched = false;
 	s->import_at = now;
-	if (tcp_import(&s->c, &s->cfg, &sk_ops, &s->io, now)) {
+	if (tcp_import(&s->c, &s->cfg, &s->io, now)) {
 		fputs("the core refused the state it exported\n", stderr);
 		exit(2);
 	}

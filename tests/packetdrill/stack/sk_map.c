@@ -62,7 +62,7 @@ void sk_handback(struct sk_sock *s, bool unsure)
 	s->mapped = true;
 	s->n_due = 0;
 	tcp_detach(&s->c);
-	if (tcp_import(&s->c, &s->cfg, &sk_ops, &k, s->st->now)) {
+	if (tcp_import(&s->c, &s->cfg, &k, s->st->now)) {
 		fputs("the kernel's part refused the state\n", stderr);
 		exit(2);
 	}

@@ -37,7 +37,6 @@ static const struct tcp_listen_ops listen_ops = {op_take};
 void sk_listen_core(struct sk_sock *l)
 {
 	l->l.cfg = &l->cfg;
-	l->l.ops = &sk_ops;
 	l->l.lop = &listen_ops;
 	l->l.offer = offer(l, false);
 	l->l.backlog = l->backlog > 0 ? (uint32_t)l->backlog : 1;
@@ -100,7 +99,7 @@ int sk_connect_core(struct sk_sock *s)
 	o = offer(s, true);
 	s->err = 0;
 	s->open = false;
-	err = tcp_connect(&s->c, &s->cfg, &sk_ops, &o, &s->flow, s->st->now);
+	err = tcp_connect(&s->c, &s->cfg, &o, &s->flow, s->st->now);
 	if (err)
 		return err;
 	s->kind = SK_CONN;

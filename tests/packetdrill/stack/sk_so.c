@@ -342,6 +342,7 @@ static struct sk_stack *new_stack(const char *flags)
 	st->cookies = TCP_COOKIE_FULL;
 	tcp_keys_init(&st->keys, seed);
 	tcp_cfg_default(&st->cfg);
+	st->cfg.ops = &sk_ops;
 	tcp_pool_init(&st->pool, st->rec, SK_REC, SK_REC / 2);
 	st->cfg.pool = &st->pool;
 	st->cfg.keys = &st->keys;

@@ -72,10 +72,9 @@ static inline const char *tcp_check(const struct tcp_conn *c)
 	RULE(c->state < TCP_S_COUNT && c->state != TCP_S_LISTEN);
 	if (c->state == TCP_S_CLOSED) {
 		RULE(!c->listener && !c->rec && !c->n_rec);
-		RULE(tcp_deadline(c) == TCP_NEVER);
+		RULE(tcp_deadline(c, 0) == TCP_NEVER);
 		return NULL;
 	}
-	RULE((c->timer == TCP_T_NONE) == (c->t_snd == TCP_NEVER));
 	RULE((c->timer == TCP_T_TIME_WAIT) == (c->state == TCP_S_TIME_WAIT));
 	RULE((c->timer == TCP_T_SYN) == tcp_opening(c));
 	RULE(c->timer != TCP_T_KEEPALIVE || (c->keepalive && !tcp_flight(c)));

@@ -47,6 +47,7 @@ static inline void os_init(struct os *o)
 		seed[i] = (uint8_t)(i * 37 + 11);
 	tcp_keys_init(&o->keys, seed);
 	tcp_cfg_default(&o->t.cfg);
+	o->t.cfg.ops = &tt_ops;
 	tcp_pool_init(&o->t.pool, o->t.rec, TT_MAX * 4, TT_MAX);
 	o->t.cfg.pool = &o->t.pool;
 	o->t.cfg.keys = &o->keys;
@@ -58,7 +59,6 @@ static inline void os_init(struct os *o)
 	o->f.lport = 0x5000;
 	o->l = (struct tcp_listener){
 		.cfg = &o->t.cfg,
-		.ops = &tt_ops,
 		.lop = &os_lop,
 		.offer = {OS_ROOM, OS_MSS, TCP_O_ALL, TCP_WSCALE_AUTO},
 		.backlog = 4,
@@ -144,7 +144,7 @@ static inline struct tcp_emit os_expect(struct os *o, uint8_t flags, uint32_t se
 /* Active opening: the SYN was sent and is not taken yet. */
 static inline void os_connect(struct os *o)
 {
-	assert_int_equal(tcp_connect(&o->t.c, &o->t.cfg, &tt_ops, &o->l.offer, &o->f, o->t.now), 0);
+	assert_int_equal(tcp_connect(&o->t.c, &o->t.cfg, &o->l.offer, &o->f, o->t.now), 0);
 	o->iss = o->t.c.snd_una;
 	tt_out(&o->t);
 }

@@ -98,6 +98,7 @@ static inline void tt_prepare(struct tt *t)
 {
 	memset(t, 0, sizeof(*t));
 	tcp_cfg_default(&t->cfg);
+	t->cfg.ops = &tt_ops;
 	tcp_pool_init(&t->pool, t->rec, TT_MAX * 4, TT_MAX);
 	t->cfg.pool = &t->pool;
 	t->now = 10000000;
@@ -125,7 +126,7 @@ static inline void tt_prepare(struct tt *t)
 
 static inline void tt_start(struct tt *t)
 {
-	assert_int_equal(tcp_import(&t->c, &t->cfg, &tt_ops, &t->st, t->now), 0);
+	assert_int_equal(tcp_import(&t->c, &t->cfg, &t->st, t->now), 0);
 }
 
 static inline void tt_init(struct tt *t)
@@ -226,8 +227,8 @@ static inline void tt_pass(struct tt *t, uint64_t us)
 {
 	uint64_t end = t->now + us;
 
-	while (tcp_deadline(&t->c) <= end) {
-		t->now = tcp_deadline(&t->c);
+	while (tcp_deadline(&t->c, t->now) <= end) {
+		t->now = tcp_deadline(&t->c, t->now);
 		tcp_timer(&t->c, t->now);
 		tt_out(t);
 	}

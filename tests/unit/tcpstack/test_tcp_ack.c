@@ -59,7 +59,7 @@ static void test_delayed(void **state)
 	tt_nothing(&t);
 	tt_seg(&t, TCP_ACK, 2000, 1000, 0);
 	tt_expect(&t, 0, 0, 3000, 0);
-	assert_true(tcp_deadline(&t.c) == TCP_NEVER);
+	assert_true(tcp_deadline(&t.c, t.now) == TCP_NEVER);
 	/* Payload carries a delayed ACK. */
 	tt_seg(&t, TCP_ACK, 3000, 10, 0);
 	tt_nothing(&t);

@@ -40,7 +40,7 @@ static void test_active_close(void **state)
 	tt_pass(&t, 1);
 	assert_int_equal(t.c.state, TCP_S_CLOSED);
 	assert_int_equal(t.events[TCP_E_CLOSED], 1);
-	assert_true(tcp_deadline(&t.c) == TCP_NEVER);
+	assert_true(tcp_deadline(&t.c, t.now) == TCP_NEVER);
 }
 
 static void test_passive_close(void **state)
@@ -215,7 +215,7 @@ static void test_abort_every_state(void **state)
 			assert_int_equal(tt_take(&t).flags, TCP_RST | TCP_ACK);
 		tt_out(&t);
 		tt_nothing(&t);
-		assert_true(tcp_deadline(&t.c) == TCP_NEVER);
+		assert_true(tcp_deadline(&t.c, t.now) == TCP_NEVER);
 	}
 	tt_init(&t);
 	t.emit_err = ENOBUFS;

@@ -23,15 +23,15 @@ static void test_off(void **state)
 	tt_init(&t);
 	tt_pass(&t, 50000);
 	tt_drain(&t);
-	assert_true(tcp_deadline(&t.c) == TCP_NEVER);
+	assert_true(tcp_deadline(&t.c, t.now) == TCP_NEVER);
 	tt_pass(&t, 3 * IDLE);
 	tt_nothing(&t);
 	tcp_set_keepalive(&t.c, true);
 	tt_out(&t);
-	assert_true(tcp_deadline(&t.c) != TCP_NEVER);
+	assert_true(tcp_deadline(&t.c, t.now) != TCP_NEVER);
 	tcp_set_keepalive(&t.c, false);
 	tt_out(&t);
-	assert_true(tcp_deadline(&t.c) == TCP_NEVER);
+	assert_true(tcp_deadline(&t.c, t.now) == TCP_NEVER);
 }
 
 /* No probe before keep_idle; each answer starts it again; a probe carries nothing (SHLD-27). */
@@ -78,7 +78,7 @@ static void test_unanswered(void **state)
 	assert_int_equal(t.events[TCP_E_TIMEOUT], 1);
 	assert_int_equal(t.c.state, TCP_S_CLOSED);
 	tt_expect(&t, 0, 0, 0, TCP_RST);
-	assert_true(tcp_deadline(&t.c) == TCP_NEVER);
+	assert_true(tcp_deadline(&t.c, t.now) == TCP_NEVER);
 }
 
 /* Not while something is in flight (MUST-26): then the retransmission timer rules. */
@@ -127,7 +127,7 @@ static void test_states(void **state)
 	on(&t);
 	tcp_quiesce(&t.c, t.now);
 	tt_out(&t);
-	assert_true(tcp_deadline(&t.c) == TCP_NEVER);
+	assert_true(tcp_deadline(&t.c, t.now) == TCP_NEVER);
 }
 
 /* A wire that takes nothing: the probe is owed, not counted. */

@@ -161,7 +161,6 @@ static void prepare_open(struct shell *s)
 	s->cfg.keys = &s->keys;
 	s->l = (struct tcp_listener){
 		.cfg = &s->cfg,
-		.ops = &ops,
 		.lop = &listen_ops,
 		.offer = {RING, MSS, TCP_O_ALL, TCP_WSCALE_AUTO},
 		.backlog = 1,
@@ -171,7 +170,7 @@ static void prepare_open(struct shell *s)
 
 static void start_connect(struct shell *s)
 {
-	if (tcp_connect(&s->c, &s->cfg, &ops, &s->l.offer, &s->flow, now_us()))
+	if (tcp_connect(&s->c, &s->cfg, &s->l.offer, &s->flow, now_us()))
 		abort();
 	s->live = true;
 	tcp_output(&s->c, now_us());
@@ -261,7 +260,7 @@ static int on_established(struct shell *s, const struct tcp_seg *seg, uint8_t ws
 	};
 
 	s->live = true;
-	return tcp_import(&s->c, &s->cfg, &ops, &st, now_us());
+	return tcp_import(&s->c, &s->cfg, &st, now_us());
 }
 
 /* A segment of the live connection. */
@@ -322,7 +321,7 @@ static bool serve(struct shell *s)
 
 	while (now_us() < limit) {
 		struct pollfd pf = {.fd = s->tun, .events = POLLIN};
-		uint64_t now = now_us(), due = s->live ? tcp_deadline(&s->c) : TCP_NEVER;
+		uint64_t now = now_us(), due = s->live ? tcp_deadline(&s->c, now_us()) : TCP_NEVER;
 		int wait = due <= now ? 0 : due - now > 20000 ? 20 : (int)((due - now) / 1000) + 1;
 		ssize_t n;
 
@@ -334,7 +333,7 @@ static bool serve(struct shell *s)
 		if (!s->live)
 			continue;
 		program(s);
-		if (tcp_deadline(&s->c) <= now)
+		if (tcp_deadline(&s->c, now_us()) <= now)
 			tcp_timer(&s->c, now);
 		tcp_output(&s->c, now_us());
 		if (s->c.state == TCP_S_CLOSED || s->c.state == TCP_S_TIME_WAIT)
@@ -494,6 +493,8 @@ static bool run(int tun, const struct job *j, uint64_t seed)
 	pid_t pid;
 
 	tcp_cfg_default(&s.cfg);
+
+	s.cfg.ops = &ops;
 	prepare_open(&s);
 	tcp_pool_init(&s.pool, s.rec, 256, 128);
 	s.cfg.pool = &s.pool;

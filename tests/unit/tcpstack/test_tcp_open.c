@@ -30,7 +30,7 @@ static void test_active(void **state)
 	assert_int_equal(o.t.c.srtt_us, 20000);
 	assert_int_equal(o.t.c.mss, 1400);
 	assert_int_equal(o.t.c.cwnd, 10 * 1400);
-	assert_true(tcp_deadline(&o.t.c) == TCP_NEVER);
+	assert_true(tcp_deadline(&o.t.c, o.t.now) == TCP_NEVER);
 	/* From now on it is. */
 	o.t.wnd = 1000;
 	os_seg(&o, TCP_ACK, 1, 1, 0);
@@ -185,7 +185,7 @@ static void test_no_buffer(void **state)
 	o.t.emit_err = ENOBUFS;
 	os_connect(&o);
 	tt_nothing(&o.t);
-	assert_true(tcp_deadline(&o.t.c) != TCP_NEVER);
+	assert_true(tcp_deadline(&o.t.c, o.t.now) != TCP_NEVER);
 	o.t.emit_err = 0;
 	tt_out(&o.t);
 	assert_int_equal(os_take(&o).retx, false);
@@ -398,11 +398,11 @@ static void test_bad_offer(void **state)
 
 	os_init(&o);
 	for (unsigned int i = 0; i < 3; i++) {
-		assert_int_equal(tcp_connect(&o.t.c, &o.t.cfg, &tt_ops, &bad[i], &o.f, 0), EINVAL);
+		assert_int_equal(tcp_connect(&o.t.c, &o.t.cfg, &bad[i], &o.f, 0), EINVAL);
 		assert_int_equal(o.t.c.state, TCP_S_CLOSED);
 	}
 	o.t.cfg.keys = NULL;
-	assert_int_equal(tcp_connect(&o.t.c, &o.t.cfg, &tt_ops, &o.l.offer, &o.f, 0), EINVAL);
+	assert_int_equal(tcp_connect(&o.t.c, &o.t.cfg, &o.l.offer, &o.f, 0), EINVAL);
 }
 
 int main(void)

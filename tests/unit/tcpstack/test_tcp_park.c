@@ -20,9 +20,9 @@ static void again(struct tt *t)
 
 	memset(&p, 0xa5, sizeof(p));
 	assert_int_equal(tcp_park(&t->c, &p, t->now), 0);
-	assert_int_equal(tcp_parked_deadline(&p), tcp_deadline(&t->c));
+	assert_int_equal(tcp_parked_deadline(&p), tcp_deadline(&t->c, t->now));
 	memset(&t->c, 0x5a, sizeof(t->c));
-	tcp_unpark(&t->c, &p, &t->cfg, &tt_ops);
+	tcp_unpark(&t->c, &p, &t->cfg);
 }
 
 static bool busy(const struct tt *t)
@@ -192,7 +192,7 @@ static void test_box(void **state)
 	other.now = t.now + 5000000;
 	tt_start(&other); /* takes it away */
 	assert_int_equal(boxes.taken, 1);
-	tcp_unpark(&t.c, &p, &t.cfg, &tt_ops);
+	tcp_unpark(&t.c, &p, &t.cfg);
 	tt_ack(&t, 0);
 	assert_int_equal(tcp_box_read(&t.c, at, 8), 0);
 	assert_int_equal(tcp_box_count(&other.c), 1);

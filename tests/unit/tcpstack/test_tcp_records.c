@@ -121,10 +121,10 @@ static void test_dry(void **state)
 	while ((held[n] = tcp_pool_get(&t.pool, true)) != NULL)
 		n++;
 	t.st.snd_nxt = t.st.snd_avail = TT_SND + 1000;
-	assert_int_equal(tcp_import(&t.c, &t.cfg, &tt_ops, &t.st, t.now), ENOBUFS);
+	assert_int_equal(tcp_import(&t.c, &t.cfg, &t.st, t.now), ENOBUFS);
 	assert_int_equal(t.c.state, TCP_S_CLOSED);
 	t.st.snd_nxt = t.st.snd_avail = TT_SND;
-	assert_int_equal(tcp_import(&t.c, &t.cfg, &tt_ops, &t.st, t.now), 0);
+	assert_int_equal(tcp_import(&t.c, &t.cfg, &t.st, t.now), 0);
 }
 
 /* The scoreboard goes with an exported state, and is refused when it contradicts itself. */
@@ -177,10 +177,10 @@ static void test_export(void **state)
 		for (int k = 0; k < 2; k++)
 			t.st.sacked[k] = (struct tcp_range){TT_SND + bad[i][k].start,
 							    TT_SND + bad[i][k].end};
-		assert_int_equal(tcp_import(&t.c, &t.cfg, &tt_ops, &t.st, t.now), EINVAL);
+		assert_int_equal(tcp_import(&t.c, &t.cfg, &t.st, t.now), EINVAL);
 	}
 	t.st.n_sacked = TCP_STATE_SACKS + 1;
-	assert_int_equal(tcp_import(&t.c, &t.cfg, &tt_ops, &t.st, t.now), EINVAL);
+	assert_int_equal(tcp_import(&t.c, &t.cfg, &t.st, t.now), EINVAL);
 }
 
 int main(void)

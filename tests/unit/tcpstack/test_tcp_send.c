@@ -166,7 +166,7 @@ static void test_failed(void **state)
 	assert_int_equal(t.events[TCP_E_PAYLOAD], 1);
 	tt_out(&t);
 	tt_nothing(&t);
-	assert_true(t.c.t_snd == TCP_NEVER);
+	assert_true(t.c.timer == TCP_T_NONE);
 	/* ACKs go on. */
 	tt_seg(&t, TCP_ACK, 0, 100, 0);
 	tt_expect(&t, 2000, 0, 100, 0);

@@ -10,15 +10,15 @@ static void test_import_refuses(void **state)
 {
 	struct tt t;
 
-#define REFUSE(change)                                                                     \
-	do {                                                                               \
-		tt_prepare(&t);                                                            \
-		change;                                                                    \
-		assert_int_equal(tcp_import(&t.c, &t.cfg, &tt_ops, &t.st, t.now), EINVAL); \
-		assert_int_equal(t.c.state, TCP_S_CLOSED);                                 \
-		assert_true(tcp_deadline(&t.c) == TCP_NEVER);                              \
-		assert_int_equal(tt_ack(&t, 0), TCP_V_CLOSED);                             \
-		tt_nothing(&t);                                                            \
+#define REFUSE(change)                                                            \
+	do {                                                                      \
+		tt_prepare(&t);                                                   \
+		change;                                                           \
+		assert_int_equal(tcp_import(&t.c, &t.cfg, &t.st, t.now), EINVAL); \
+		assert_int_equal(t.c.state, TCP_S_CLOSED);                        \
+		assert_true(tcp_deadline(&t.c, t.now) == TCP_NEVER);              \
+		assert_int_equal(tt_ack(&t, 0), TCP_V_CLOSED);                    \
+		tt_nothing(&t);                                                   \
 	} while (0)
 	REFUSE(t.st.version = 0);
 	REFUSE(t.st.version = TCP_STATE_VERSION + 1);
@@ -84,7 +84,7 @@ static void test_round_trip(void **state)
 	tt_drain(&t);
 	t.now += 1000000; /* another machine, another clock */
 	st.ts_val += 3;
-	assert_int_equal(tcp_import(&t.c, &t.cfg, &tt_ops, &st, t.now), 0);
+	assert_int_equal(tcp_import(&t.c, &t.cfg, &st, t.now), 0);
 	t.seg_ts += 1010;
 	tt_seg(&t, TCP_ACK, 500, 4500, 4000);
 	while (t.n_out > 1)
@@ -105,7 +105,7 @@ static void test_round_trip(void **state)
 	tcp_export(&t.c, &st, t.now);
 	assert_int_equal(st.rcv_nxt - TT_RCV, 5601);
 	assert_int_equal(st.state, TCP_S_CLOSE_WAIT);
-	assert_int_equal(tcp_import(&t.c, &t.cfg, &tt_ops, &st, t.now), 0);
+	assert_int_equal(tcp_import(&t.c, &t.cfg, &st, t.now), 0);
 	/* The client's FIN again. */
 	tt_drain(&t);
 	tt_seg(&t, TCP_ACK | TCP_FIN, 5600, 0, 4000);

@@ -56,6 +56,7 @@
 #define GW_MAX_ADDRS	16 /* addresses of one port or server */
 #define GW_MAX_ARENAS	64 /* arenas of one host */
 #define GW_NAMELEN	64
+#define GW_MAX_NEIGHS	64 /* configured neighbours of one port */
 #define GW_EVENT_KINDS	32 /* kinds of events that workers report (gw_log.h) */
 #define GW_LOG_MODULES	16 /* parts of the daemon that log (gw_log.h) */
 #define GW_BURST	32
@@ -73,6 +74,12 @@ enum gw_accelerate {
 	GW_ACCEL_MIN_BYTES,
 };
 
+/** A neighbour that is known by configuration. */
+struct gw_neigh_cfg {
+	struct net_addr addr;	   /* address */
+	struct rte_ether_addr mac; /* its MAC, unicast */
+};
+
 /** [port "lan0"] */
 struct gw_port_cfg {
 	char name[GW_NAMELEN];
@@ -81,10 +88,12 @@ struct gw_port_cfg {
 	uint8_t plen[GW_MAX_ADDRS];	    /* prefix lengths, of 32 or 128 */
 	uint32_t n_addr;
 	struct net_addr next_hop4, next_hop6; /* default routers; zero: none */
-	uint16_t mtu;			      /* IP MTU */
-	uint16_t vlan;			      /* VID of its frames, 0: untagged */
-	uint32_t announce;		      /* gratuitous ARPs or NAs per address and change */
-	uint32_t announce_ms;		      /* between two of them */
+	struct gw_neigh_cfg neigh[GW_MAX_NEIGHS];
+	uint32_t n_neigh;
+	uint16_t mtu;	      /* IP MTU */
+	uint16_t vlan;	      /* VID of its frames, 0: untagged */
+	uint32_t announce;    /* gratuitous ARPs or NAs per address and change */
+	uint32_t announce_ms; /* between two of them */
 };
 
 /** How the gateway finds out whether a server is well, beside its agent and queue pairs. */

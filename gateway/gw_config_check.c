@@ -47,6 +47,27 @@ static bool unicast(const struct net_addr *a)
 	return a->b[0] != 0xff && !net_addr_eq(a, &zero);
 }
 
+/* Configured neighbours of a port: in its subnets, each once, none of our own. */
+static void check_neighs(struct gw_config_ctx *c, uint32_t i)
+{
+	const struct gw_port_cfg *p = &c->cfg->port[i];
+	char t[NET_ADDRSTR];
+
+	for (uint32_t j = 0; j < p->n_neigh; j++) {
+		const struct net_addr *a = &p->neigh[j].addr;
+		bool twice = port_with(c->cfg, a) != NULL;
+
+		for (uint32_t k = 0; k < j; k++)
+			twice |= net_addr_eq(a, &p->neigh[k].addr);
+		if (twice || !unicast(a) || !gw_port_cfg_covers(p, a))
+			gw_config_error(
+				c, c->port_line[i],
+				"[port \"%s\"] neighbour: found %s; allowed: unicast addresses "
+				"of others in its subnets, each once",
+				p->name, net_addr_str(a, t));
+	}
+}
+
 static void check_ports(struct gw_config_ctx *c)
 {
 	const struct gw_cfg *g = c->cfg;
@@ -55,6 +76,7 @@ static void check_ports(struct gw_config_ctx *c)
 	for (uint32_t i = 0; i < g->n_port; i++) {
 		const struct gw_port_cfg *p = &g->port[i];
 
+		check_neighs(c, i);
 		for (uint32_t j = 0; j < p->n_addr; j++) {
 			const struct gw_port_cfg *first = port_with(g, &p->addr[j]);
 

@@ -28,6 +28,7 @@ enum gw_key_type {
 	KEY_BOOL,      /* yes or no */
 	KEY_LOG_MODS,  /* list of MODULE:LEVEL into gw_cfg.log_module */
 	KEY_MACS,      /* list of MAC addresses into gw_server_cfg */
+	KEY_NEIGHS,    /* list of ADDRESS=MAC into gw_port_cfg */
 	KEY_NET,       /* ADDRESS, ADDRESS/LEN or "any" */
 	KEY_RANGE,     /* port, FROM-TO or "any" */
 	KEY_PROTO,     /* name or number of an IP protocol, or "any" = 0 */

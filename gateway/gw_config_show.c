@@ -39,6 +39,16 @@ static void show_macs(FILE *out, const struct gw_server_cfg *s)
 	}
 }
 
+static void show_neighs(FILE *out, const struct gw_port_cfg *p)
+{
+	char mac[RTE_ETHER_ADDR_FMT_SIZE], addr[NET_ADDRSTR];
+
+	for (uint32_t i = 0; i < p->n_neigh; i++) {
+		rte_ether_format_addr(mac, sizeof(mac), &p->neigh[i].mac);
+		fprintf(out, "%s%s=%s", i ? ", " : "", net_addr_str(&p->neigh[i].addr, addr), mac);
+	}
+}
+
 static void show_log_modules(FILE *out, const struct gw_cfg *cfg)
 {
 	bool any = false;
@@ -121,6 +131,9 @@ static void show_value(FILE *out, const struct gw_key *k, const void *target)
 		break;
 	case KEY_MACS:
 		show_macs(out, target);
+		break;
+	case KEY_NEIGHS:
+		show_neighs(out, target);
 		break;
 	case KEY_ADDR4:
 	case KEY_ADDR6:

@@ -106,6 +106,8 @@ const struct gw_key gw_keys[] = {
 	P("address", PREFIXES, addr, 1, GW_MAX_ADDRS, NULL, RESTART, "the gateway's addresses with prefix"),
 	P("next-hop4", ADDR4, next_hop4, 0, 0, "", LIVE, "default router for IPv4"),
 	P("next-hop6", ADDR6, next_hop6, 0, 0, "", LIVE, "default router for IPv6"),
+	P("neighbour", NEIGHS, neigh, 1, GW_MAX_NEIGHS, "", RESTART,
+	  "neighbours that are not asked for, as ADDRESS=MAC"),
 	P("mtu", U16, mtu, 1280, 9000, "1500", RESTART, "IP MTU of the client LAN"),
 	P("vlan", U16, vlan, 0, 4094, "0", RESTART,
 	  "802.1Q VID of its frames, 0: untagged; ports may share a device"),

@@ -78,6 +78,23 @@ static bool add_mac(struct gw_server_cfg *s, const char *item)
 	return true;
 }
 
+/* ADDRESS=MAC into a port; false: malformed or full. */
+static bool add_neigh(struct gw_port_cfg *p, const char *item)
+{
+	struct gw_neigh_cfg *n = &p->neigh[p->n_neigh];
+	const char *eq = strchr(item, '=');
+	char addr[NET_ADDRSTR];
+
+	if (p->n_neigh == GW_MAX_NEIGHS || !eq || eq - item >= (int)sizeof(addr))
+		return false;
+	snprintf(addr, sizeof(addr), "%.*s", (int)(eq - item), item);
+	if (net_addr_parse(addr, &n->addr) || rte_ether_unformat_addr(eq + 1, &n->mac) ||
+	    !rte_is_unicast_ether_addr(&n->mac) || rte_is_zero_ether_addr(&n->mac))
+		return false;
+	p->n_neigh++;
+	return true;
+}
+
 /* MODULE:LEVEL; false: malformed, unknown, or the module was named before. */
 static bool add_log_module(struct gw_cfg *cfg, const char *item)
 {
@@ -111,6 +128,8 @@ static bool parse_list(const struct gw_key *k, void *target, const char *value, 
 			ok = add_prefix(target, item);
 		} else if (k->type == KEY_MACS) {
 			ok = add_mac(target, item);
+		} else if (k->type == KEY_NEIGHS) {
+			ok = add_neigh(target, item);
 		} else if (k->type == KEY_LOG_MODS) {
 			ok = add_log_module(target, item);
 		} else {
@@ -286,6 +305,7 @@ bool gw_config_store(const struct gw_key *k, void *target, const char *value, ch
 	case KEY_PREFIXES:
 	case KEY_ADDRS:
 	case KEY_MACS:
+	case KEY_NEIGHS:
 	case KEY_LOG_MODS:
 		return parse_list(k, target, value, bad);
 	case KEY_ADDR4:
@@ -325,6 +345,7 @@ const char *gw_config_allowed(const struct gw_key *k, char buf[160])
 		[KEY_BOOL] = "yes, no",
 		[KEY_LOG_MODS] = "of MODULE:LEVEL, separated by commas",
 		[KEY_MACS] = "unicast MAC addresses, separated by commas",
+		[KEY_NEIGHS] = "of ADDRESS=MAC, separated by commas",
 		[KEY_NET] = "an address, ADDRESS/LENGTH, or any",
 		[KEY_RANGE] = "a port, FROM-TO, or any",
 		[KEY_PROTO] = "tcp, udp, icmp, icmp6, gre, esp, ah, sctp, 1 to 255, or any",
@@ -335,7 +356,7 @@ const char *gw_config_allowed(const struct gw_key *k, char buf[160])
 	if (k->type == KEY_STR || k->type == KEY_SECRET)
 		snprintf(buf, 160, "text of %u to %u characters", k->min, k->max - 1);
 	else if (k->type == KEY_PREFIXES || k->type == KEY_ADDRS || k->type == KEY_MACS ||
-		 k->type == KEY_LOG_MODS)
+		 k->type == KEY_NEIGHS || k->type == KEY_LOG_MODS)
 		snprintf(buf, 160, "1 to %u %s", k->max, texts[k->type]);
 	else if (k->type < sizeof(texts) / sizeof(texts[0]) && texts[k->type])
 		return texts[k->type];

@@ -212,6 +212,8 @@ static const struct command commands[] = {
 	{"map show accelerated", map_accelerated},
 	{"map show flows", gw_cmd_map_flows},
 	{"map import", gw_cmd_map_import},
+	{"neigh import", gw_cmd_neigh_import},
+	{"neigh list", gw_cmd_neigh_list},
 	{"rule list", gw_cmd_rule_list},
 	{"server drain", gw_cmd_server_drain},
 	{"server list", gw_cmd_server_list},

@@ -230,6 +230,17 @@ struct rte_hash *gw_hash_new(const struct gw_worker *w, const char *what, uint32
 /** Table of a worker. 0 or errno. */
 int gw_neigh_open(struct gw_worker *w);
 void gw_neigh_close(struct gw_worker *w);
+/** A neighbour, for people. */
+struct gw_neigh_row {
+	struct net_addr addr;
+	struct rte_ether_addr mac; /* zero while it is asked for */
+	uint32_t port;		   /* index in gw.port[] */
+	const char *state;	   /* static text */
+	uint64_t age_ms;	   /* since it was last confirmed */
+	uint64_t idle_ms;	   /* since it was last used or confirmed */
+};
+/** Walks, on the worker: *it = 0 at first; false at the end. */
+bool gw_neigh_next(struct gw_worker *w, uint32_t *it, struct gw_neigh_row *row);
 /** Keeps m until dst is resolved (bounded; else dropped and counted). Takes m. */
 void gw_neigh_wait(struct gw_worker *w, const struct net_addr *dst, struct rte_mbuf *m);
 /** An answer or announcement: addr is at mac. */
@@ -365,6 +376,11 @@ struct gw_rows {
 };
 /** Fetches the next piece of a worker's table. */
 void gw_rows_fetch(struct gw_worker *w, struct gw_rows *c);
+
+/* --- gw_control_neigh.c --- */
+/** `neigh list`, and what `map import` does with neighbours. */
+json_t *gw_cmd_neigh_list(struct gw *gw, const json_t *req);
+json_t *gw_cmd_neigh_import(struct gw *gw, const json_t *req);
 
 /* --- gw_control_worker.c --- */
 /** Every tick: how busy workers were. */

@@ -10,7 +10,8 @@
  * (learned). A neighbour confirmed less than CONFIRM_MS ago is REACHABLE; later, if it is still
  * in use, it is asked again directly (PROBE) while its MAC stays in use, and forgotten when it does
  * not answer. What one worker learns it tells the others by their rings, since an answer comes
- * to one receive queue only.
+ * to one receive queue only. STATIC ones come from the configuration ([port] neighbour): they are
+ * not asked for, and what anybody says about them is not believed.
  */
 #include <errno.h>
 #include <rte_malloc.h>
@@ -40,6 +41,14 @@ enum neigh_state {
 	NEIGH_INCOMPLETE,
 	NEIGH_REACHABLE,
 	NEIGH_PROBE,
+	NEIGH_STATIC,
+};
+
+static const char *const state_names[] = {
+	[NEIGH_INCOMPLETE] = "incomplete",
+	[NEIGH_REACHABLE] = "reachable",
+	[NEIGH_PROBE] = "probe",
+	[NEIGH_STATIC] = "static",
 };
 
 /** A neighbour. */
@@ -122,7 +131,7 @@ static bool evict(struct gw_worker *w)
 	for (int i = 0; i < SCAN; i++) {
 		struct neigh *e = &t->e[t->hand++ % ENTRIES];
 
-		if (e->state == NEIGH_FREE || e->n_wait)
+		if (e->state == NEIGH_FREE || e->state == NEIGH_STATIC || e->n_wait)
 			continue;
 		victim = e;
 		if (w->now_ms - e->used_ms > RECENT_MS)
@@ -197,6 +206,8 @@ static bool update(struct gw_worker *w, struct gw_port *port, const struct net_a
 		e = create(w, port, addr);
 	if (!e)
 		return true;
+	if (e->state == NEIGH_STATIC)
+		return false;
 	fresh = e->state == NEIGH_FREE || e->state == NEIGH_INCOMPLETE ||
 		!rte_is_same_ether_addr(&e->mac, mac);
 	e->port = (uint8_t)port->index;
@@ -340,6 +351,43 @@ uint64_t gw_neigh_run(struct gw_worker *w)
 	return w->now_us + 10000;
 }
 
+bool gw_neigh_next(struct gw_worker *w, uint32_t *it, struct gw_neigh_row *row)
+{
+	while (*it < ENTRIES) {
+		const struct neigh *e = &w->neigh->e[(*it)++];
+
+		if (e->state == NEIGH_FREE)
+			continue;
+		row->addr = e->addr;
+		row->mac = e->mac;
+		row->port = e->port;
+		row->state = state_names[e->state];
+		row->age_ms = w->now_ms - e->confirmed_ms;
+		row->idle_ms = w->now_ms - RTE_MAX(e->used_ms, e->confirmed_ms);
+		return true;
+	}
+	return false;
+}
+
+/* Takes in what the configuration says. 0 or ENOMEM. */
+static int open_static(struct gw_worker *w)
+{
+	for (uint32_t i = 0; i < w->gw->cfg->n_port; i++) {
+		const struct gw_port_cfg *p = &w->gw->cfg->port[i];
+
+		for (uint32_t j = 0; j < p->n_neigh; j++) {
+			struct neigh *e = create(w, &w->gw->port[i], &p->neigh[j].addr);
+
+			if (!e)
+				return ENOMEM;
+			e->mac = p->neigh[j].mac;
+			e->port = (uint8_t)i; /* the port itself is opened later */
+			set_state(w->neigh, e, NEIGH_STATIC);
+		}
+	}
+	return 0;
+}
+
 int gw_neigh_open(struct gw_worker *w)
 {
 	char name[RTE_RING_NAMESIZE];
@@ -355,7 +403,7 @@ int gw_neigh_open(struct gw_worker *w)
 	snprintf(name, sizeof(name), "news%u", w->index);
 	w->news = rte_ring_create_elem(name, sizeof(struct news), NEWS_RING, SOCKET_ID_ANY,
 				       RING_F_SC_DEQ);
-	return w->news ? 0 : ENOMEM;
+	return w->news ? open_static(w) : ENOMEM;
 }
 
 void gw_neigh_close(struct gw_worker *w)

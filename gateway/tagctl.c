@@ -149,6 +149,13 @@ static const struct tab_col memory_cols[] = {
 	{NULL, NULL, TAB_TEXT},
 };
 
+static const struct tab_col neigh_cols[] = {
+	{"ADDRESS", "address", TAB_TEXT}, {"MAC", "mac", TAB_TEXT},
+	{"PORT", "port", TAB_TEXT},	  {"STATE", "state", TAB_TEXT},
+	{"AGE", "age_s", TAB_SECONDS},	  {"IDLE", "idle_s", TAB_SECONDS},
+	{NULL, NULL, TAB_TEXT},
+};
+
 static const struct tab_col worker_cols[] = {
 	{"WORKER", "worker", TAB_NUMBER},	 {"CPUS", "cpus", TAB_TEXT},
 	{"LOAD%", "load_percent", TAB_NUMBER},	 {"QUEUES", "queues", TAB_TEXT},
@@ -185,6 +192,8 @@ static const struct command commands[] = {
 	{"map export", 1, 1, "FILE", NULL, NULL, "", "the flows to a file"},
 	{"map import", 1, 1, "FILE", NULL, NULL, "",
 	 "flows of a file, so that they keep their servers"},
+	{"neigh list", 0, 0, "", "neighbours", neigh_cols, "no neighbours on the client LANs",
+	 "MACs of clients and routers, configured and learned"},
 	{"rule list", 0, 0, "", "rules", rule_cols, "no rules", "rules in order, and their hits"},
 	{"server drain", 1, 64, "[--wait[=SECONDS]] SERVER...", "servers", server_cols, "",
 	 "no new flows for it; it keeps its own"},

@@ -79,6 +79,35 @@ def test_vlan_with_an_mtu_of_its_own(make_lab, www):
     assert lab.ctl("drops")["drops"]["vlan"] > before
 
 
+def test_neighbours_configured_and_imported(make_lab):
+    """A client that answers no ARP is reached by its configured MAC; learned ones outlive a restart."""
+    mac = "02:00:00:00:00:02"
+    lab = make_lab(workers=2, accelerate="off", port=f"neighbour = 10.77.0.2={mac}")
+    ours = lab.ctl("map", "show", "native")["native"][0]["lan_mac"]
+    lab.run("client", "ip", "link", "set", "eth0", "address", mac, "arp", "off")
+    lab.run("client", "ip", "neigh", "replace", "10.77.0.11", "lladdr", ours, "dev", "eth0")
+    lab.run("client", "ip", "addr", "add", "10.77.0.3/24", "dev", "eth0")
+    assert lab.run("server1", "ping", "-c1", "-W2", "10.77.0.2").returncode == 0
+    assert lab.run("server1", "ping", "-c1", "-W2", "10.77.0.3", check=False).returncode == 1
+
+    def neighbours():
+        return {n["address"]: n for n in lab.ctl("neigh", "list")["neighbours"]}
+
+    assert neighbours()["10.77.0.2"]["state"] == "static"
+    assert lab.run("client", "ping", "-c1", "-W2", "-I", "10.77.0.3", "10.77.0.11").returncode == 0
+    assert neighbours()["10.77.0.3"]["mac"] == mac
+    path = lab.tmp / "map.json"
+    assert lab.ctl("map", "export", path)["neighbours"] == len(neighbours()) >= 2
+    lab.kill("tagd")
+    lab.restart_gateway()
+    lab.wait_up()
+    assert "10.77.0.3" not in neighbours()
+    assert lab.ctl("map", "import", path)["neighbours"] >= 2
+    assert neighbours()["10.77.0.3"]["state"] == "reachable"
+    assert neighbours()["10.77.0.2"]["state"] == "static"
+    assert lab.run("server1", "ping", "-c1", "-W2", "10.77.0.3").returncode == 0, "not asked for"
+
+
 def test_ipsec_goes_by_its_server_first(make_lab):
     """ESP and its UDP form reach a server by way of an IP-security server, both ways; the rest does not."""
     lab = make_lab(servers=2, workers=2, accelerate="off", server2="forward = yes", more=IPSEC)

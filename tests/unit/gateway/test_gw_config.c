@@ -84,7 +84,7 @@ static void shown_is_read_again(void **state)
 	check_shown(
 		"[gateway]\nworkers = 2\ncpus = 0-1\nlog-level = info\nlog-modules = dpdk:error, port:debug\ndefault-rule = deny\n"
 		"max-accelerated = 2k\nhost-timeout = 77\nmetrics = [::1]:9477\n" PORT
-		"next-hop6 = fd00::fe\nmtu = 1400\nvlan = 7\nannounce = 0\n"
+		"next-hop6 = fd00::fe\nneighbour = 10.0.0.7=02:00:00:00:00:07\nmtu = 1400\nvlan = 7\nannounce = 0\n"
 		"[fabric]\ndevice = soft1\nport = 2\n" SERVER
 		"mac = 02:00:00:00:00:01\nweight = 3\nbackup = yes\nforward = yes\n"
 		"check = http\ncheck-path = /alive\nslow-start = 30\nmax-accelerated = 5\n"
@@ -230,6 +230,12 @@ static void each_error_is_told(void **state)
 		{PORT "[port \"q\"]\naddress = 10.0.1.1/24\n", 5, "device"},
 		{PORT "[port \"q\"]\ndevice = d\naddress = 10.0.1.1/24\n", 4, "each pair once"},
 		{PORT "vlan = 4095\n", 4, "0 to 4094"},
+		{PORT "neighbour = 10.0.0.7\n", 4, "ADDRESS=MAC"},
+		{PORT "neighbour = 10.0.0.7=01:00:00:00:00:07\n", 4, "ADDRESS=MAC"},
+		{PORT "neighbour = 10.0.9.7=02:00:00:00:00:07\n", 1, "in its subnets"},
+		{PORT "neighbour = 10.0.0.1=02:00:00:00:00:07\n", 1, "of others"},
+		{PORT "neighbour = 10.0.0.7=02:00:00:00:00:07 10.0.0.7=02:00:00:00:00:08\n", 1,
+		 "each once"},
 		{PORT SERVER "address = fd00::11, 10.0.0.11\n", 4, "each address once"},
 		{PORT "[server \"t\"]\nkey = k\naddress = 10.0.0.1\n", 4, "gateway's own"},
 		{PORT "[server \"t\"]\nkey = k\naddress = 10.0.9.1\n", 4, "subnet"},

@@ -276,6 +276,42 @@ static void an_answer_reaches_the_worker_that_asked(void **state)
 	rte_free(w1);
 }
 
+/* A configured neighbour is not asked for, not forgotten, and not moved by what anybody says. */
+static void configured_neighbours_stay(void **state)
+{
+	struct gw_port_cfg *p = &gb.cfg->port[0];
+	struct net_addr d = gb_addr("10.77.0.21");
+	struct gw_neigh_row row;
+	struct gw_next_hop nh;
+	uint8_t f[2048];
+	uint32_t it = 0;
+
+	p->neigh[0] = (struct gw_neigh_cfg){.addr = d};
+	memcpy(&p->neigh[0].mac, mac_a, 6);
+	p->n_neigh = 1;
+	gw_neigh_close(gw0);
+	assert_int_equal(gw_neigh_open(gw0), 0);
+	p->n_neigh = 0;
+	assert_int_equal(gw_neigh_lookup(gw0, &d, &nh), 0);
+	assert_memory_equal(&nh.mac, mac_a, 6);
+	gw_neigh_confirm(gw0, &gb.port[0], &d, (const struct rte_ether_addr *)mac_b);
+	gw_neigh_learn(gw0, &gb.port[0], &d, (const struct rte_ether_addr *)mac_b);
+	for (int i = 0; i < 10000; i++) { /* a flood of others */
+		struct net_addr a = gb_addr("10.77.16.0");
+
+		net_put16(a.b + 14, (uint16_t)(0x1000 + i));
+		gw_neigh_learn(gw0, &gb.port[0], &a, (const struct rte_ether_addr *)mac_b);
+	}
+	gb_sleep(700000);
+	assert_int_equal(gw_neigh_lookup(gw0, &d, &nh), 0);
+	assert_memory_equal(&nh.mac, mac_a, 6);
+	assert_int_equal(gb_tx(f), 0);
+	while (gw_neigh_next(gw0, &it, &row) && !net_addr_eq(&row.addr, &d))
+		;
+	assert_true(net_addr_eq(&row.addr, &d));
+	assert_string_equal(row.state, "static");
+}
+
 static void pings_are_answered(void **state)
 {
 	uint8_t f[2048], a[2048];
@@ -309,6 +345,7 @@ int main(void)
 		cmocka_unit_test_setup(unasked_answers_are_not_kept, gb_reset),
 		cmocka_unit_test_setup(the_table_is_bounded, gb_reset),
 		cmocka_unit_test_setup(an_answer_reaches_the_worker_that_asked, gb_reset),
+		cmocka_unit_test_setup(configured_neighbours_stay, gb_reset),
 		cmocka_unit_test_setup(pings_are_answered, gb_reset),
 	};
 

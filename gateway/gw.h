@@ -509,6 +509,7 @@ struct gw_conn_detail {
 	bool at_work;			       /* and not at rest */
 	uint8_t recovery;		       /* enum tcp_recovery_state */
 	uint8_t timer;			       /* enum tcp_timer_kind */
+	uint8_t soft_error;		       /* enum tcp_icmp_kind of the last soft error */
 	struct tcp_estats estats;	       /* counters */
 	uint64_t count;			       /* events ever recorded */
 	uint32_t n_ev;			       /* of them here, the newest */

@@ -10,10 +10,25 @@
 
 #include "gateway/gw_accel.h"
 
+/* The server hears of an error that ends nothing: the line tells it (RFC 9293 SHLD-25). */
+static void tell_server(struct gw_conn *c, enum tcp_icmp_kind kind)
+{
+	static const uint8_t soft[TCP_K_COUNT] = {
+		[TCP_K_UNREACHABLE] = IB_SOFT_UNREACHABLE,
+		[TCP_K_REFUSED] = IB_SOFT_REFUSED,
+		[TCP_K_TIME] = IB_SOFT_TIME,
+		[TCP_K_PARAMETER] = IB_SOFT_PARAMETER,
+	};
+
+	c->soft = ((c->soft >> 8) + 1) << 8 | soft[kind];
+	c->line_due = true;
+}
+
 /* The connection hears of it, if it is accelerated. */
 static bool tell(struct gw_accel *a, const struct net_flow *flow, const struct tcp_icmp_err *err)
 {
 	struct gw_worker *w = a->w;
+	enum tcp_icmp_verdict v;
 	struct corr_flow f;
 	struct gw_conn *c;
 
@@ -21,8 +36,11 @@ static bool tell(struct gw_accel *a, const struct net_flow *flow, const struct t
 	c = corr_accel_by_flow(a->map, &f);
 	if (!c || !gw_conn_running(c) || !gw_live_wake(c))
 		return false;
-	w->stats.icmp[tcp_icmp(c->tcp, err, w->now_us)]++;
+	v = tcp_icmp(c->tcp, err, w->now_us);
+	w->stats.icmp[v]++;
 	w->stats.icmp_errors++;
+	if (v == TCP_I_NOTED)
+		tell_server(c, err->kind);
 	gw_accel_dirty(c);
 	return true;
 }

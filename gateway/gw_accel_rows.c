@@ -91,6 +91,7 @@ int gw_accel_detail(struct gw_worker *w, uint32_t token, struct gw_conn_detail *
 	d->at_work = c->tcp != NULL;
 	d->recovery = t->recovery;
 	d->timer = t->timer;
+	d->soft_error = t->soft_error;
 	tcp_estats_get(t, w->now_us, &d->estats);
 	d->count = tcp_box_count(t);
 	d->n_ev = tcp_box_read(t, d->ev, GW_EVENTS_MAX);

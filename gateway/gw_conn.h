@@ -90,6 +90,7 @@ struct gw_conn {
 	bool back_due : 1;     /* a hand-back for `reason` is to begin */
 
 	/* Towards the client */
+	uint32_t soft;	      /* last soft error as in ib_gw_line.soft */
 	uint8_t mac[6];	      /* next hop */
 	uint8_t port;	      /* towards it, index into gw.port[] */
 	uint8_t tos;	      /* DSCP of our segments, in the upper six bits */

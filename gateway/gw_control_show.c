@@ -186,6 +186,8 @@ void gw_control_detail(struct gw *gw, json_t *row)
 	if (c->token && !c->rc) {
 		json_object_set_new(row, "at_work", json_boolean(c->d.at_work));
 		json_object_set_new(row, "recovery", json_string(tcp_recovery_name(c->d.recovery)));
+		json_object_set_new(row, "soft_error",
+				    json_string(tcp_icmp_kind_name(c->d.soft_error)));
 		json_object_set_new(row, "timer", json_string(tcp_timer_name(c->d.timer)));
 		json_object_set_new(row, "estats", estats_json(&c->d.estats));
 		json_object_set_new(row, "events_recorded", json_integer((json_int_t)c->d.count));

@@ -117,6 +117,7 @@ static void fill(struct gw_conn *c, struct gw_place *p, uint32_t flags)
 	l->ts_recent = htole32(st.ts_recent);
 	l->srtt_us = htole32(st.srtt_us);
 	l->epoch = htole32(w->gw->epoch);
+	l->soft = htole32(c->soft);
 }
 
 /* The line is in the server's memory, and so is all that it names. */

@@ -156,6 +156,10 @@ void host_back_reset(struct host_conn *c)
 	struct host_flow *f = c->flow;
 	int err = c->why == IB_R_TCP_TIMEOUT ? ETIMEDOUT : ECONNRESET;
 
+	/* As the kernel: what a router said before explains better why nobody answered. */
+	if (err == ETIMEDOUT && host_soft_errno(le32toh(c->last.soft)))
+		err = host_soft_errno(le32toh(c->last.soft));
+
 	host_count(&c->h->count, HOST_C_RESETS);
 	host_kernel_rst(c);
 	host_conn_ctl(c, IB_MID_BACK_ACK, c->why);

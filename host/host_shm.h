@@ -40,6 +40,7 @@
 #ifndef HOST_HOST_SHM_H
 #define HOST_HOST_SHM_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -77,6 +78,22 @@ enum host_mode {
 	HOST_M_PUMP,  /* taghostd, between the rings and the kernel's socket (handed back) */
 	HOST_M_DEAD,  /* nobody: see err */
 };
+
+/** What a program is told of ib_gw_line.soft; 0: nothing. As Linux has it of the ICMP errors. */
+static inline int host_soft_errno(uint32_t soft)
+{
+	switch (soft & 0xff) {
+	case IB_SOFT_UNREACHABLE:
+	case IB_SOFT_TIME:
+		return EHOSTUNREACH;
+	case IB_SOFT_REFUSED:
+		return ECONNREFUSED;
+	case IB_SOFT_PARAMETER:
+		return EPROTO;
+	default:
+		return 0;
+	}
+}
 
 /** Per-slot state shared by program and taghostd only. */
 struct host_meta {

@@ -84,6 +84,7 @@ struct sock_conn {
 	_Atomic int kfd;	     /* hidden duplicate of the kernel's socket, -1: none */
 	_Atomic bool tx_shut;	     /* shutdown(SHUT_WR) was called */
 	_Atomic bool rx_shut;	     /* shutdown(SHUT_RD) was called */
+	_Atomic uint32_t soft_seen;  /* gl->soft as SO_ERROR told it last */
 	_Atomic bool told;	     /* the program has seen the error that ended it */
 };
 
@@ -198,6 +199,8 @@ bool sock_slot_lock(struct sock_conn *c, pthread_mutex_t *m);
 bool sock_slot_valid(const struct sock_conn *c);
 /** Nobody moves the bytes of the slot any more. */
 bool sock_dead(const struct sock_conn *c);
+/** What SO_ERROR says of ICMP errors since it was asked last, errno or 0. */
+int sock_take_soft(struct sock_conn *c);
 /** Takes the error the program is to see once; 0: none. */
 uint32_t sock_take_err(struct sock_conn *c);
 

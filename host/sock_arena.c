@@ -3,6 +3,7 @@
  * sock_arena.c - mapping an arena (host_shm.h), its slots, kicks, and the slot's robust locks. What
  * the header says is checked once and copied: later changes of it cannot lead us astray.
  */
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -83,6 +84,7 @@ bool sock_arena_slot(struct sock_conn *c, struct sock_arena *a, uint32_t slot, u
 	c->gl = (const struct ib_gw_line *)(base + a->off_gw) + slot;
 	c->meta = (struct host_meta *)(base + a->off_meta) + slot;
 	c->tx = base + a->off_tx + (uint64_t)slot * a->tx_size;
+	atomic_store(&c->soft_seen, 0);
 	c->rx = base + a->off_rx + (uint64_t)slot * a->rx_size;
 	return sock_slot_valid(c);
 }
@@ -134,6 +136,14 @@ bool sock_dead(const struct sock_conn *c)
 	uint32_t mode = atomic_load(&c->meta->mode);
 
 	return mode == HOST_M_DEAD || mode == HOST_M_FREE;
+}
+
+/* Errors that end nothing are told when they are asked for, once, as the kernel does. */
+int sock_take_soft(struct sock_conn *c)
+{
+	uint32_t soft = __atomic_load_n(&c->gl->soft, __ATOMIC_RELAXED);
+
+	return atomic_exchange(&c->soft_seen, soft) != soft ? host_soft_errno(le32toh(soft)) : 0;
 }
 
 uint32_t sock_take_err(struct sock_conn *c)

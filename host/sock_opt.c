@@ -79,7 +79,9 @@ SOCK_EXPORT int getsockopt(int fd, int level, int name, void *val, socklen_t *le
 	if (!sock_enter(&k, fd))
 		return REAL(getsockopt)(fd, level, name, val, len);
 	if (level == SOL_SOCKET && name == SO_ERROR && sock_slot_valid(k.c)) {
-		err = sock_take_err(k.c);
+		err = (int)sock_take_err(k.c);
+		if (!err)
+			err = sock_take_soft(k.c);
 		*len = *len < sizeof(err) ? *len : sizeof(err);
 		memcpy(val, &err, *len);
 		return 0;

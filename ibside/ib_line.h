@@ -50,6 +50,16 @@ static_assert(sizeof(struct ib_host_line) == 64, "one cache line");
 #define IB_GL_RX_FIN 0x1u /* the client's FIN lies at rx_prod and is accepted */
 #define IB_GL_BACK   0x2u /* the connection has been handed back: the line is final */
 
+/*
+ * ib_gw_line.soft: what a router said last of segments to the client, believed but no reason to end
+ * (RFC 9293 section 3.9.2.2): one of these in the low 8 bits, how many there were in the others.
+ */
+#define IB_SOFT_NONE	    0 /* nothing */
+#define IB_SOFT_UNREACHABLE 1 /* net or host cannot be reached */
+#define IB_SOFT_REFUSED	    2 /* port, protocol, or prohibited */
+#define IB_SOFT_TIME	    3 /* time exceeded */
+#define IB_SOFT_PARAMETER   4 /* parameter problem */
+
 /** An out-of-order interval in the receive ring, half open, as cursors. */
 struct ib_interval {
 	uint64_t start; /* first byte placed */
@@ -74,7 +84,7 @@ struct ib_gw_line {
 	struct ib_interval
 		ooo[4];	  /* placed beyond rx_prod; written before the SACK that names them */
 	uint32_t epoch;	  /* gateway's epoch on this host */
-	uint32_t rsvd0;	  /* 0 */
+	uint32_t soft;	  /* IB_SOFT_*, and a count */
 	uint64_t rsvd[6]; /* 0 */
 };
 static_assert(sizeof(struct ib_gw_line) == 192, "three cache lines");

@@ -461,6 +461,8 @@ const char *tcp_state_name(enum tcp_state s);
 const char *tcp_verdict_name(enum tcp_verdict v);
 const char *tcp_event_name(enum tcp_event e);
 const char *tcp_icmp_name(enum tcp_icmp_verdict v);
+/** Name of what an ICMP error says. */
+const char *tcp_icmp_kind_name(enum tcp_icmp_kind k);
 
 /** Sequence comparison, RFC 9293 section 3.4: true when a is before b (modulo 2^32). */
 static inline bool tcp_lt(uint32_t a, uint32_t b)

@@ -89,6 +89,17 @@ enum tcp_icmp_verdict tcp_icmp(struct tcp_conn *c, const struct tcp_icmp_err *e,
 	return v;
 }
 
+const char *tcp_icmp_kind_name(enum tcp_icmp_kind k)
+{
+	static const char *const names[] = {
+#define _(sym, name) [TCP_K_##sym] = name,
+		TCP_FOREACH_ICMP(_)
+#undef _
+	};
+
+	return (unsigned int)k < TCP_K_COUNT ? names[k] : "invalid";
+}
+
 const char *tcp_icmp_name(enum tcp_icmp_verdict v)
 {
 	static const char *const names[] = {

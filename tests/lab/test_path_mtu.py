@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A client beyond a router whose next link is narrower than both ends': with and without ICMP."""
+import subprocess
 import time
 
 import pytest
@@ -86,4 +87,63 @@ def test_black_hole_is_found_without_icmp(far, www, version):
     assert after["rdma_read_bytes"] - before["rdma_read_bytes"] >= 4 * MB
     assert after["icmp_errors"] == before["icmp_errors"]
     assert seconds < 20
+    far.quiet(30)
+
+
+PATIENT = r"""
+import os, socket, sys, time
+l = socket.create_server(("::", 7300), family=socket.AF_INET6, dualstack_ipv6=True)
+print("listening", flush=True)
+s, _ = l.accept()
+s.sendall(s.recv(1))                    # taken over here
+s.recv(1)
+print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), flush=True)
+s.recv(1)                               # the path is cut now
+s.sendall(b"x" * 1000)
+error, deadline = 0, time.monotonic() + 20
+while not error and time.monotonic() < deadline:
+    time.sleep(0.1)
+    error = s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+print(os.strerror(error), flush=True)
+sys.stdin.readline()                    # the path is whole again, no more errors come
+s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), s.recv(1), flush=True)
+"""
+FAR = r"""
+import socket, sys
+s = socket.create_connection((sys.argv[1], 7300))
+s.sendall(b"a"); s.recv(1)
+s.sendall(b"b")
+print("accelerated", flush=True)
+sys.stdin.readline()
+s.sendall(b"c")
+n = 0
+while n < 1000:
+    n += len(s.recv(1000))
+s.sendall(b"d")
+print("got", n, flush=True)
+"""
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_soft_error_is_told_and_ends_nothing(far, version):
+    """RFC 9293 SHLD-25, MUST-56: a router that cannot reach the client for a while."""
+    ip = "ip" if version == 4 else "ip -6"
+    net = "10.78.0.2/32" if version == 4 else "fd78::2/128"
+    server = far.start("server1", "tagrun", "python3", "-c", PATIENT, stdin=-1, stdout=-1, text=True)
+    assert server.stdout.readline() == "listening\n"
+    client = subprocess.Popen(["ip", "netns", "exec", "tag-far", "python3", "-c", FAR, ADDRESS[version].strip("[]")],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert client.stdout.readline() == "accelerated\n"
+    assert server.stdout.readline() == "0\n"
+    # What the client says still passes; what is sent to it comes back as unreachable.
+    far.shell(f"ip netns exec tag-client {ip} route add unreachable {net}")
+    client.stdin.write("\n"); client.stdin.flush()
+    assert server.stdout.readline() == "No route to host\n"
+    assert far.stats()["icmp_errors"] > 0
+    far.shell(f"ip netns exec tag-client {ip} route del unreachable {net}")
+    assert client.stdout.readline() == "got 1000\n"
+    server.stdin.write("\n"); server.stdin.flush()
+    assert server.stdout.readline() == "0 b'd'\n"
+    assert client.wait(timeout=10) == 0 and server.wait(timeout=10) == 0
     far.quiet(30)

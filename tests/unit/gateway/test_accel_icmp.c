@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * test_accel_icmp.c - a hop narrower than both ends' links: with ICMP errors and without, believed
- * and not; and the flow label of IPv6.
+ * and not; errors that end nothing; and the flow label of IPv6.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,11 +15,12 @@
 #define S     1000000ull /* a second */
 #define QUOTE 128u	 /* bytes of the packet that an error quotes */
 
-static uint32_t mtu;	/* of the hop */
-static uint32_t lie;	/* MTU that its errors name, 0: its own */
-static bool silent;	/* it sends no errors */
-static uint32_t labels; /* different flow labels seen */
-static uint32_t label;	/* the last */
+static uint8_t type, code; /* of the hop's errors, type 0: too big */
+static uint32_t mtu;	   /* of the hop */
+static uint32_t lie;	   /* MTU that its errors name, 0: its own */
+static bool silent;	   /* it sends no errors */
+static uint32_t labels;	   /* different flow labels seen */
+static uint32_t label;	   /* the last */
 
 /* ICMP error of 10.77.0.1 or fd77::1 about the packet in m; its length. */
 static uint32_t error(uint8_t *b, const struct rte_mbuf *m, uint32_t says)
@@ -42,8 +43,8 @@ static uint32_t error(uint8_t *b, const struct rte_mbuf *m, uint32_t says)
 		off += net_put_ip4(b + off, &router, &server, NET_PROTO_ICMP, 1, (uint16_t)len);
 	}
 	memset(b + off, 0, 8);
-	b[off] = v6 ? NET_ICMP6_TOO_BIG : NET_ICMP_UNREACH;
-	b[off + 1] = v6 ? 0 : 4;
+	b[off] = type ? type : v6 ? NET_ICMP6_TOO_BIG : NET_ICMP_UNREACH;
+	b[off + 1] = type ? code : v6 ? 0 : 4;
 	net_put32(b + off + 4, says);
 	memcpy(b + off + 8, ip, quote);
 	net_put_raw16(b + off + 2,
@@ -82,6 +83,7 @@ static struct b_conn *behind(uint16_t slot, uint32_t m)
 	mtu = m;
 	lie = 0;
 	silent = false;
+	type = 0;
 	labels = label = 0;
 	B.hop = hop;
 	return k;
@@ -155,6 +157,41 @@ static void test_lies(void **state)
 	B.hop = NULL;
 }
 
+/* The hop is cut off for a while and says so: the server hears of it, and nothing ends. */
+static void cut_off(uint16_t slot, uint8_t says, uint8_t more, uint32_t soft)
+{
+	struct b_conn *k = behind(slot, 9000);
+	struct ib_gw_line *l = b_gw_line(slot);
+	uint64_t noted = B.w->stats.icmp[TCP_I_NOTED], told;
+
+	k->to_send = 100000;
+	assert_true(b_transfer(k, 10 * S));
+	assert_int_equal(l->soft, 0);
+	type = says;
+	code = more;
+	mtu = 100;
+	k->to_send += 5000;
+	for (int i = 0; i < 20000; i++)
+		b_step(100);
+	told = B.w->stats.icmp[TCP_I_NOTED] - noted;
+	assert_true(told > 3); /* the segments and their retransmissions */
+	assert_int_equal(l->soft, told << 8 | soft);
+	assert_int_equal(b_tcp(k)->mss, slot == 3 ? 1440 : 1460);
+	mtu = 9000;
+	assert_true(b_transfer(k, 10 * S));
+	assert_int_equal(l->soft, told << 8 | soft);
+	assert_int_equal(k->events[TCP_E_RESET], 0);
+}
+
+static void test_soft(void **state)
+{
+	cut_off(1, 3, 1, IB_SOFT_UNREACHABLE); /* host */
+	cut_off(2, 3, 3, IB_SOFT_REFUSED);     /* port: a hard error, taken as a soft one */
+	cut_off(5, 11, 0, IB_SOFT_TIME);
+	cut_off(6, 12, 0, IB_SOFT_PARAMETER);
+	cut_off(3, 1, 0, IB_SOFT_UNREACHABLE); /* IPv6: no route */
+}
+
 static void test_flow_label(void **state)
 {
 	uint32_t first;
@@ -189,6 +226,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_narrow_hop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_black_hole, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lies, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_soft, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flow_label, setup, teardown),
 	};
 

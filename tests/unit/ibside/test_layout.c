@@ -70,6 +70,7 @@ static const struct field gw_line[] = {
 	F(ib_gw_line, token),	 F(ib_gw_line, snd_wnd),   F(ib_gw_line, rcv_edge),
 	F(ib_gw_line, ts_val),	 F(ib_gw_line, ts_recent), F(ib_gw_line, n_ooo),
 	F(ib_gw_line, srtt_us),	 F(ib_gw_line, ooo),	   F(ib_gw_line, epoch),
+	F(ib_gw_line, soft),
 };
 
 /** A section of the page and the structure it describes. */

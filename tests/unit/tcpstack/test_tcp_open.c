@@ -313,6 +313,18 @@ static void test_close_while_opening(void **state)
 	os_seg(&o, TCP_ACK, 1, 1, 0);
 	assert_int_equal(os_expect(&o, TCP_ACK | TCP_PSH | TCP_FIN, 1, 1).len, 50);
 	assert_int_equal(o.t.c.state, TCP_S_FIN_WAIT_1);
+	/* The same of one that has nothing to send; the SYN-ACK is repeated meanwhile. */
+	os_init(&o);
+	os_accept(&o);
+	os_take(&o);
+	tcp_shutdown(&o.t.c, o.t.now);
+	tt_out(&o.t);
+	tt_nothing(&o.t);
+	tt_pass(&o.t, 1000000);
+	os_expect(&o, TCP_SYN | TCP_ACK, 0, 1);
+	os_seg(&o, TCP_ACK, 1, 1, 0);
+	assert_int_equal(os_expect(&o, TCP_ACK | TCP_FIN, 1, 1).len, 0);
+	assert_int_equal(o.t.c.state, TCP_S_FIN_WAIT_1);
 }
 
 /* RFC 3168 section 6.1.1, RFC 9768 section 3.1: what each pair of SYNs leads to. */

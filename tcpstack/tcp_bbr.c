@@ -17,7 +17,7 @@
  * Here are these states but for the cycle, and what follows from the model:
  * pacing rate and cwnd. A client's ECE counts as too much loss. Of a
  * connection at rest (tcp_park.h) bandwidth, smallest RTT and inflight_long stay, if the
- * pipe was full once; it goes on in CRUISE.
+ * pipe was full once: it goes on in CRUISE; else the pacing rate of STARTUP.
  */
 #include <string.h>
 
@@ -82,7 +82,8 @@ static void begin(struct tcp_conn *c, uint64_t now)
 	b->extra_us = (uint32_t)now;
 	b->loss_round = tcp_rate_pos(c);
 	tcp_bbr_round(c);
-	if (!c->bbr_bw) {
+	if (!c->bbr_in_flight) {
+		b->pacing = c->bbr_bw;
 		tcp_bbr_set(c, TCP_BBR_STARTUP);
 		return;
 	}
@@ -104,7 +105,9 @@ static uint32_t first_rate(const struct tcp_conn *c)
 
 static uint64_t rate(const struct tcp_conn *c)
 {
-	return tcp_bbr_bytes(tcp_max(c->bbr.pacing ? c->bbr.pacing : first_rate(c), 1));
+	uint32_t r = c->bbr.pacing ? c->bbr.pacing : c->bbr_bw;
+
+	return tcp_bbr_bytes(tcp_max(r ? r : first_rate(c), 1));
 }
 
 static void set_pacing(struct tcp_conn *c, uint32_t hundredths)
@@ -191,6 +194,7 @@ static void startup_full(struct tcp_conn *c)
 
 	b->full_reached = true;
 	b->inflight_long = tcp_max(tcp_bbr_bdp(c, tcp_bbr_max_bw(b), 100), b->inflight_latest);
+	b->inflight_long = tcp_max(b->inflight_long, tcp_bbr_min_cwnd(c));
 	b->undo_mode = TCP_BBR_STARTUP;
 }
 
@@ -272,8 +276,8 @@ static void ack(struct tcp_conn *c, const struct tcp_ack *a)
 	tcp_bbr_forget_latest(b, a->sample);
 	set_pacing(c, gain[b->mode].pacing);
 	set_cwnd(c, a->sample->fresh);
-	c->bbr_bw = b->full_reached ? tcp_bbr_max_bw(b) : 0;
-	c->bbr_in_flight = b->inflight_long;
+	c->bbr_bw = b->full_reached ? tcp_bbr_max_bw(b) : b->pacing;
+	c->bbr_in_flight = b->full_reached ? b->inflight_long : 0;
 }
 
 /* Section 5.4.1. */

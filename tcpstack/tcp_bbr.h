@@ -54,7 +54,7 @@ struct tcp_rate {
 	uint32_t lost;	       /* bytes ever deemed lost, modulo 2^32, C.lost */
 	uint32_t limit_end;    /* with limited: until this position samples are, C.app_limited */
 	uint32_t top;	       /* with top_known: highest position ever, marks may be taken back */
-	bool top_known;	       /* an ACK has been seen */
+	bool top_known;	       /* since an ACK, or since nothing else was in flight */
 	bool limited;	       /* the sender ran dry */
 };
 

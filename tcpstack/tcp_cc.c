@@ -81,6 +81,7 @@ void tcp_cc_select(struct tcp_conn *c)
 	tcp_cc_of(c)->rest(c);
 	c->cc = c->cfg->cc;
 	c->w_max = c->cwnd_prior = 0;
+	c->cwnd_unused = false;
 	tcp_cc_of(c)->rest(c);
 }
 

@@ -173,6 +173,7 @@ struct tcp_conn {
 	bool tlp_out : 1;	    /* a tail loss probe is unanswered */
 	bool tlp_retx : 1;	    /* that probe was a retransmission */
 	bool cwnd_limited : 1;	    /* cwnd was what kept us from sending, since the last ACK */
+	bool cwnd_unused : 1;	    /* less than half of cwnd is used, since unused_ms */
 	bool pace_wait : 1;	    /* payload that may leave waits for pace_ns */
 	bool retx_wait : 1;	    /* a retransmission that may leave waits for its payload */
 	bool undo_ok : 1;	    /* undo_* hold the state before the reduction */
@@ -313,23 +314,33 @@ struct tcp_conn {
 	uint8_t reo_mult;	/* RACK.reo_wnd_mult, 1 and more */
 	uint8_t reo_persist;	/* RACK.reo_wnd_persist */
 
-	/* Congestion control: tcp_cubic.c, tcp_newreno.c; bytes, milliseconds */
+	/*
+	 * Congestion control, by a window (tcp_cubic.c, tcp_newreno.c, tcp_cwv.c; bytes,
+	 * milliseconds) or by a model of the path (tcp_rate.c, tcp_bbr*.c): tcp_cc_select()
+	 * changes from one to the other.
+	 */
 	union {
 		uint32_t w_max;	 /* CUBIC: window before the last reduction */
-		uint32_t bbr_bw; /* BBR: fastest rate, once the pipe was full; 0 before */
+		uint32_t bbr_bw; /* BBR: fastest rate; in Startup that of pacing */
 	};
-	uint32_t w_est;	      /* what Reno would have */
-	uint32_t w_est_acked; /* acknowledged bytes not yet turned into w_est, or into cwnd */
 	union {
 		uint32_t cwnd_prior;	/* CUBIC: cwnd at the last reduction */
-		uint32_t bbr_in_flight; /* BBR: its inflight_long */
+		uint32_t bbr_in_flight; /* BBR: its inflight_long; 0 in Startup */
 	};
-	uint32_t epoch_ms; /* start of the epoch */
-	uint32_t k_ms;	   /* K: time from epoch to w_max */
-
-	/* Congestion control by a model of the path: tcp_rate.c, tcp_bbr*.c */
+	uint32_t unused_ms; /* with cwnd_unused: since then, or since the last decay */
+	union {
+		struct {
+			uint32_t w_est;	      /* what Reno would have */
+			uint32_t w_est_acked; /* acknowledged, not yet in w_est, or in cwnd */
+			uint32_t epoch_ms;    /* start of the epoch */
+			uint32_t k_ms;	      /* K: time from epoch to w_max */
+			uint32_t avoid_ms;    /* when the window could have grown last */
+			uint32_t pipe_ms;     /* start of the newer slot of pipe_ack[] */
+			uint32_t pipe_ack[2]; /* largest flight of the time before and since */
+		};
+		struct tcp_bbr bbr;
+	};
 	struct tcp_rate rate;
-	struct tcp_bbr bbr;
 
 	/* Receiver: tcp_input.c, tcp_ooo.c, tcp_ack.c */
 	uint32_t fin_seq;		    /* sequence number of the client's FIN */

@@ -37,14 +37,14 @@ static void rest(struct tcp_conn *c)
 
 static uint32_t reduce(struct tcp_conn *c)
 {
-	uint64_t cwnd = c->cwnd;
+	uint64_t cwnd = tcp_cwv_window(c);
 
 	/* Fast convergence, section 4.7. */
 	if (cwnd < c->w_max)
 		c->w_max = (uint32_t)(cwnd * (BETA_DEN + BETA_NUM) / (2 * BETA_DEN));
 	else
-		c->w_max = c->cwnd;
-	c->cwnd_prior = c->cwnd;
+		c->w_max = (uint32_t)cwnd;
+	c->cwnd_prior = (uint32_t)cwnd;
 	c->epoch_valid = false;
 	return (uint32_t)(cwnd * BETA_NUM / BETA_DEN);
 }
@@ -101,12 +101,16 @@ static void grow_w_est(struct tcp_conn *c, uint32_t acked)
 	c->w_est_acked %= per_mss;
 }
 
+/* Time in which the window was not what limited does not count, section 4.2. */
 static void avoid(struct tcp_conn *c, uint32_t acked, uint32_t ms)
 {
 	uint32_t t, target;
 
 	if (!c->epoch_valid)
 		begin_epoch(c, ms);
+	else if (ms - c->avoid_ms > tcp_rto(c) / 1000)
+		c->epoch_ms += ms - c->avoid_ms;
+	c->avoid_ms = ms;
 	t = ms - c->epoch_ms;
 	grow_w_est(c, acked);
 	if (w_cubic(c, t) < c->w_est) {

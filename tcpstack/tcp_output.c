@@ -88,14 +88,20 @@ int tcp_emit_run(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, 
 	return 0;
 }
 
-/* The client's window allows one segment at a time of what lies beyond it, the oldest. */
+/*
+ * The client's window allows one segment at a time of what lies beyond it, the oldest; a closed
+ * one nothing but what a timeout asks for. The client would take a part of more, and the rest
+ * would count as sent.
+ */
 static uint32_t cut_to_window(const struct tcp_conn *c, uint32_t seq, uint32_t len)
 {
 	if (!tcp_lt(c->snd_una + c->snd_wnd, seq + len))
 		return len;
 	if (seq != c->snd_una)
 		return 0;
-	return tcp_min(len, c->snd_wnd ? tcp_min(c->snd_wnd, tcp_eff_mss(c)) : tcp_eff_mss(c));
+	if (c->snd_wnd)
+		return tcp_min(len, tcp_min(c->snd_wnd, tcp_eff_mss(c)));
+	return c->recovery == TCP_R_LOSS && c->cwnd <= c->mss ? tcp_min(len, tcp_eff_mss(c)) : 0;
 }
 
 /* Emits from a lost run what cwnd, window and payload allow. Returns false: nothing. */

@@ -31,7 +31,8 @@
 	_(rack_us) _(rack_end) _(rack_rtt_us) _(rack_fack) _(reo_us) _(dsack_round)             \
 	_(ecn_seq) _(rto_us) _(undo_seq) _(undo_bytes)                                                     \
 	_(undo_cwnd) _(undo_ssthresh) _(undo_tsval)                                             \
-	_(w_est) _(w_est_acked) _(epoch_ms) _(k_ms)              /* an epoch begins anew */     \
+	_(w_est) _(w_est_acked) _(epoch_ms) _(k_ms) _(avoid_ms)              /* an epoch begins anew */     \
+	_(pipe_ms) _(pipe_ack)                                   /* likewise */ \
 	_(rate) _(bbr)                                           /* begins with what is kept */ \
 	_(hs_end) _(hs_last_ms) _(hs_cur_ms) _(hs_base_ms) _(hs_count) _(hs_css)                \
 	_(pm_end) _(pm_seq) _(pm_probe_end)                      /* no probe is out */          \

@@ -38,6 +38,7 @@
 	_(uint32_t, rttvar_us)                                            \
 	_(uint32_t, min_rtt_us)                                           \
 	_(uint32_t, min_rtt_ms)                                           \
+	_(uint32_t, unused_ms)                                            \
 	_(uint32_t, sent_ms)	/* when something last happened */        \
 	_(uint32_t, alive_ms)                                             \
 	_(uint32_t, heard_ms)                                             \
@@ -69,7 +70,7 @@
 	_(wscale_ok) _(sack_ok) _(ts_ok) _(ts_recent_valid) _(ecn_ok) _(ecn_echo) _(cwr_due) \
 	_(fin_wanted) _(fin_sent) _(fin_rcvd) _(fin_known) _(fin_placed)                     \
 	_(quiesced) _(drained) _(failed) _(zero_out) _(nagle) _(cork) _(keepalive) _(urg_in) \
-	_(reordering)                                                                        \
+	_(reordering) _(cwnd_unused)                                                                        \
 	_(pm_sent) _(pm_proven) _(pm_hole) _(is_v6) _(df_off)                                \
 	_(syn_lost)		/* of use until the round-trip time is measured */
 

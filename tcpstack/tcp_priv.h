@@ -452,6 +452,10 @@ bool tcp_pacing_holds(struct tcp_conn *c, uint64_t now);       /* payload is her
 uint64_t tcp_pacing_due(const struct tcp_conn *c); /* until then, TCP_NEVER: nothing waits */
 void tcp_pacing_sent(struct tcp_conn *c, uint32_t len, uint64_t now); /* payload left */
 
+/* tcp_cwv.c: a window that is not used */
+void tcp_cwv_round(struct tcp_conn *c, uint64_t now); /* a round trip ends, used_max is its own */
+uint32_t tcp_cwv_window(const struct tcp_conn *c);    /* the window that a loss reduces */
+
 /* tcp_hystart.c */
 void tcp_hystart_rtt(struct tcp_conn *c, uint32_t ms);		       /* one RTT sample */
 uint32_t tcp_hystart_growth(const struct tcp_conn *c, uint32_t acked); /* of cwnd, slow start */

@@ -42,8 +42,14 @@ void tcp_rate_sent(struct tcp_conn *c, struct tcp_txrec *r, uint64_t now)
 {
 	struct tcp_rate *rate = &c->rate;
 
+	if (c->state == TCP_S_CLOSED)
+		return; /* imported: when it left is not known */
 	if (tcp_sack_pipe(c) <= r->end - r->start)
 		rate->first_us = rate->delivered_us = (uint32_t)now;
+	if (!rate->top_known && tcp_flight(c) <= r->end - r->start) {
+		rate->top = c->snd_una;
+		rate->top_known = true;
+	}
 	r->delivered = tcp_rate_pos(c);
 	r->lost = rate->lost >> LOST_UNIT & LOST_MASK;
 	r->send_time = pack((uint32_t)now - rate->first_us);
@@ -113,8 +119,11 @@ static uint32_t rate_of(uint32_t bytes, uint32_t us)
 	return rate < TCP_RATE_MAX ? (uint32_t)rate : TCP_RATE_MAX - 1;
 }
 
-/* Bytes that no ACK before told of: duplicate ACKs and cleared SACK marks are told of again. */
-static uint32_t newly(struct tcp_rate *rate, uint32_t pos, uint32_t delivered)
+/*
+ * Bytes that no ACK before told of: duplicate ACKs and cleared SACK marks are told of again, and
+ * of what was in flight when the connection came here nobody knows what had been SACKed.
+ */
+static uint32_t newly(struct tcp_rate *rate, uint32_t pos)
 {
 	uint32_t top = rate->top;
 
@@ -124,7 +133,7 @@ static uint32_t newly(struct tcp_rate *rate, uint32_t pos, uint32_t delivered)
 	if (rate->top_known)
 		return pos - top;
 	rate->top_known = true;
-	return delivered;
+	return 0;
 }
 
 void tcp_rate_ack(struct tcp_conn *c, struct tcp_ack *a)
@@ -137,7 +146,7 @@ void tcp_rate_ack(struct tcp_conn *c, struct tcp_ack *a)
 		rate->delivered_us = (uint32_t)a->now;
 	if (rate->limited && tcp_lt(rate->limit_end, pos))
 		rate->limited = false;
-	s->fresh = newly(rate, pos, a->delivered);
+	s->fresh = newly(rate, pos);
 	s->any = s->any && tcp_lt(s->prior, pos);
 	if (s->any) {
 		s->delivered = pos - s->prior;

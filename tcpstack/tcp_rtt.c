@@ -75,6 +75,7 @@ void tcp_rtt_in(struct tcp_conn *c, const struct tcp_ack *a)
 		return;
 	tcp_rtt_sample(c, us);
 	c->rtt_seq = c->snd_nxt;
+	tcp_cwv_round(c, a->now);
 	c->used_max = tcp_flight(c) + a->acked;
 }
 

@@ -22,6 +22,8 @@
 	_(total_retrans, i->tcpi_total_retrans)   \
 	_(rtt, i->tcpi_rtt)                       \
 	_(rttvar, i->tcpi_rttvar)                 \
+	_(min_rtt, i->tcpi_min_rtt)               \
+	_(pacing_rate, i->tcpi_pacing_rate)       \
 	_(snd_cwnd, i->tcpi_snd_cwnd)             \
 	_(snd_ssthresh, i->tcpi_snd_ssthresh)     \
 	_(advmss, i->tcpi_advmss)                 \

@@ -77,6 +77,9 @@ static void info_sender(const struct sk_sock *s, struct tcp_info *i)
 	i->tcpi_lost = lost(c);
 	i->tcpi_retrans = retrans(c);
 	i->tcpi_total_retrans = c->stats.retx_segs;
+	i->tcpi_min_rtt = c->min_rtt_us ? c->min_rtt_us : UINT32_MAX;
+	if (tcp_cc_of(c)->path && c->srtt_us)
+		i->tcpi_pacing_rate = tcp_cc_of(c)->path->rate(c);
 	i->tcpi_snd_cwnd = c->cwnd / tcp_eff_mss(c);
 	i->tcpi_snd_ssthresh = c->ssthresh == UINT32_MAX ? INT32_MAX : c->ssthresh / tcp_eff_mss(c);
 	i->tcpi_snd_wnd = c->snd_wnd;

@@ -175,11 +175,11 @@ int sk_setsockopt(struct sk_sock *s, int level, int name, const void *v, socklen
 {
 	int r, x = 0;
 
+	if (v && level == SOL_TCP && name == TCP_CONGESTION)
+		return set_congestion(s, v, n);
 	if (!v || n < sizeof(x))
 		return fail(EINVAL);
 	memcpy(&x, v, sizeof(x));
-	if (level == SOL_TCP && name == TCP_CONGESTION)
-		return set_congestion(s, v, n);
 	r = level == SOL_TAGD	  ? sk_set_tagd(s, name, (uint32_t)x)
 	    : level == SOL_SOCKET ? set_socket(s, name, v, n, x)
 	    : level == SOL_TCP	  ? set_tcp(s, name, x)

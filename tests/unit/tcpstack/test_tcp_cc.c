@@ -153,6 +153,91 @@ static void test_half_used(void **state)
 	}
 }
 
+/* Sends n bytes per 100 ms round trip for this long, none of them the window's limit. */
+static void trickle(struct tt *t, uint32_t *off, uint32_t n, uint32_t seconds)
+{
+	for (uint32_t i = 0; i < 10 * seconds; i++, t->n_want = 0)
+		round_trip(t, off, n, 1);
+}
+
+/* RFC 7661 section 4.4.3: five minutes of using less than half, and the window is halved. */
+static void test_unused_decays(void **state)
+{
+	struct tt t;
+	uint32_t off;
+
+	for (unsigned int k = 0; k < TCP_CC_COUNT; k++) {
+		if (tcp_cc_table[k]->path)
+			continue;
+		setup(&t, k, 50000);
+		t.c.ssthresh = 20000;
+		off = 0;
+		trickle(&t, &off, 2000, 299);
+		assert_int_equal(t.c.cwnd, 50000);
+		trickle(&t, &off, 2000, 2);
+		assert_int_equal(t.c.cwnd, 25000);
+		assert_int_equal(t.c.ssthresh, 37500);
+		trickle(&t, &off, 2000, 298);
+		assert_int_equal(t.c.cwnd, 25000);
+		trickle(&t, &off, 2000, 3);
+		assert_int_equal(t.c.cwnd, 12500);
+		trickle(&t, &off, 2000, 1200);
+		assert_int_equal(t.c.cwnd, 10000); /* the initial window is never too much */
+		/* One round trip that uses half makes it valid for as long again. */
+		setup(&t, k, 50000);
+		off = 0;
+		trickle(&t, &off, 2000, 299);
+		round_trip(&t, &off, 25000, 1);
+		trickle(&t, &off, 2000, 299);
+		assert_true(t.c.cwnd >= 50000);
+		trickle(&t, &off, 2000, 2);
+		assert_true(t.c.cwnd < 50000);
+	}
+}
+
+/* Section 4.4.1: what a loss reduces is what was in flight lately, not what might have been. */
+static void test_unused_loss(void **state)
+{
+	struct tt t;
+	uint32_t off = 0;
+
+	setup(&t, TCP_CC_CUBIC, 50000);
+	t.c.ssthresh = 50000;
+	round_trip(&t, &off, 8000, 1);
+	tcp_cc_reduce(&t.c);
+	assert_int_equal(t.c.ssthresh, 35000); /* within a second it counts as used */
+	setup(&t, TCP_CC_CUBIC, 50000);
+	t.c.ssthresh = 50000;
+	off = 0;
+	trickle(&t, &off, 8000, 3);
+	round_trip(&t, &off, 10000, 1); /* the largest of the last second or two */
+	trickle(&t, &off, 4000, 1);
+	tcp_cc_reduce(&t.c);
+	assert_int_equal(t.c.ssthresh, 7000);
+	assert_int_equal(t.c.w_max, 10000);
+}
+
+/* RFC 9438 section 4.2: time in which the window was not the limit does not let it grow later. */
+static void test_unused_cubic(void **state)
+{
+	uint32_t cwnd[2];
+	struct tt t;
+
+	for (int paused = 0; paused < 2; paused++) {
+		setup(&t, TCP_CC_CUBIC, 100000);
+		tcp_cc_reduce(&t.c);
+		t.c.cwnd = t.c.ssthresh;
+		for (int i = 0; i < 40; i++) {
+			tcp_cc_acked(&t.c, t.c.cwnd, t.now);
+			t.now += 100000;
+			if (paused && i == 20)
+				t.now += 20000000;
+		}
+		cwnd[paused] = t.c.cwnd;
+	}
+	assert_in_range(cwnd[1], cwnd[0] - 2000, cwnd[0]);
+}
+
 /* Another controller takes over a connection that lives: it starts from the window it finds. */
 static void test_change(void **state)
 {
@@ -181,7 +266,8 @@ int main(void)
 		cmocka_unit_test(test_names),	      cmocka_unit_test(test_abc_slow_start),
 		cmocka_unit_test(test_abc_avoidance), cmocka_unit_test(test_reduce),
 		cmocka_unit_test(test_recovery),      cmocka_unit_test(test_half_used),
-		cmocka_unit_test(test_change),
+		cmocka_unit_test(test_unused_decays), cmocka_unit_test(test_unused_loss),
+		cmocka_unit_test(test_unused_cubic),  cmocka_unit_test(test_change),
 	};
 
 	return cmocka_run_group_tests_name("tcp_cc", tests, NULL, NULL);

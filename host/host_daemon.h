@@ -45,7 +45,7 @@ struct host {
 	ev_check check;				   /* first thing after it */
 	ev_idle busy;				   /* active: do not sleep, there is more to do */
 	ev_timer age;				   /* once a second */
-	ev_signal sig_term, sig_int, sig_usr1;
+	ev_signal sig_term, sig_int, sig_usr1, sig_usr2;
 	ev_timer stop_timer; /* bound of the clean shutdown */
 	bool stopping;	     /* SIGTERM came: no new takeovers */
 };

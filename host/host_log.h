@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * host_log.h - taghostd's log (one line per event, to standard error) and its counters: everything
- * that is dropped or refused has a name.
+ * that is dropped or refused has a name. Lines that repeat themselves are counted instead, and
+ * their number is told.
  */
 #ifndef HOST_HOST_LOG_H
 #define HOST_HOST_LOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define HOST_FOREACH_LEVEL(_) \
@@ -24,6 +26,8 @@ enum host_level {
 
 /** Sets the highest level that is still written. */
 void host_log_level(enum host_level level);
+/** Writes everything, or again what host_log_level() said. Returns the name of the level. */
+const char *host_log_toggle(void);
 /** Level by name, or -1. */
 int host_log_parse(const char *name);
 /** Writes one line when the level is enabled. */
@@ -72,7 +76,8 @@ void host_show(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 	_(ASKS, "asks_passed_on")                   \
 	_(ASKS_IGNORED, "asks_ignored")             \
 	_(FLOW_EVICTED, "flows_evicted")            \
-	_(GW_LOST, "gateways_lost")
+	_(GW_LOST, "gateways_lost")                 \
+	_(SUPPRESSED, "log_lines_suppressed")
 
 /** Names of what is counted. */
 enum host_counter {
@@ -86,6 +91,7 @@ enum host_counter {
 struct host_counters {
 	uint64_t v[HOST_C_COUNT];     /* by enum host_counter */
 	int64_t logged[HOST_C_COUNT]; /* second in which host_drop() last wrote about it */
+	uint32_t more[HOST_C_COUNT];  /* since then, not written about */
 };
 
 /** Adds one. */
@@ -96,6 +102,8 @@ static inline void host_count(struct host_counters *c, enum host_counter w)
 /** Adds one and writes a warning, at most one in ten seconds per counter. */
 void host_drop(struct host_counters *c, enum host_counter w, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/** Once a second: tells how many lines were left out, after ten seconds; with `all` at once. */
+void host_log_tick(struct host_counters *c, bool all);
 /** Writes all counters that are not 0 to the log. */
 void host_count_dump(const struct host_counters *c);
 /** Name of a counter. */

@@ -118,6 +118,7 @@ static void loop_age(struct ev_loop *loop, ev_timer *w, int revents)
 	host_flows_age(&h->flows, host_now(h));
 	host_conn_age(h);
 	host_notify_tick(h);
+	host_log_tick(&h->count, false);
 	h->count.v[HOST_C_DROP_TAP_FULL] = host_tap_dropped(&h->conf) - h->tap.dropped0;
 }
 
@@ -148,6 +149,11 @@ static void loop_usr1(struct ev_loop *loop, ev_signal *w, int revents)
 	host_show("flows %u connections %u programs %u", h->flows.n, h->conns.n, h->ipc.n);
 	LIST_FOREACH (c, &h->conns.list, link)
 		loop_show(c);
+}
+
+static void loop_usr2(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	host_show("log level: %s", host_log_toggle());
 }
 
 static void loop_stop_timer(struct ev_loop *loop, ev_timer *w, int revents)
@@ -216,6 +222,7 @@ int host_loop_open(struct host *h)
 	loop_signal(h, &h->sig_term, SIGTERM, loop_term);
 	loop_signal(h, &h->sig_int, SIGINT, loop_term);
 	loop_signal(h, &h->sig_usr1, SIGUSR1, loop_usr1);
+	loop_signal(h, &h->sig_usr2, SIGUSR2, loop_usr2);
 	return 0;
 }
 

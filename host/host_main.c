@@ -173,5 +173,6 @@ int main(int argc, char **argv)
 	ev_run(h.loop, 0);
 	host_notify_stopping();
 	host_close(&h);
+	host_log_tick(&h.count, true);
 	return 0;
 }

@@ -4,6 +4,8 @@
  * from a host; welcome, up, arena-ok, ping and error from the gateway. Every field is checked
  * against the configuration before anything is made.
  */
+#define GW_LOG_MODULE GW_LM_HOST
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -253,6 +255,8 @@ static void on_hello(struct gw_session *s, const json_t *v)
 		return;
 	}
 	s->host = h;
+	gw_log(GW_LOG_INFO, "server %s: %u addresses, TAP MTU %u, native LID %u QPN %u", name,
+	       h->n_addr, h->mtu, a.lid, a.qpn);
 	send_welcome(s, h);
 }
 
@@ -373,6 +377,7 @@ static void on_arena(struct gw_session *s, const json_t *v)
 			return;
 		}
 	h->arena[n] = a;
+	gw_log(GW_LOG_INFO, "server %s: arena %u of %u connections", h->cfg->name, a.id, a.slots);
 	atomic_store_explicit(&h->n_arena, n + 1, memory_order_release);
 	gw_line_send(&s->conn, json_pack("{s:s, s:i}", "type", "arena-ok", "id", (int)a.id));
 }

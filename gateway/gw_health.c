@@ -60,6 +60,9 @@ static bool take_checks(struct gw *gw, uint32_t i, uint64_t now_ms)
 	const uint64_t bad = atomic_load_explicit(&gw->host[i].checks_bad, memory_order_relaxed);
 	bool changed = false;
 
+	if (good != h->seen_good || bad != h->seen_bad)
+		gw_log(GW_LOG_DEBUG, "server %s: check %s: %s", cfg->name,
+		       bad != h->seen_bad ? "failed" : "passed", h->health.up ? "up" : "down");
 	for (; h->seen_good < good; h->seen_good++)
 		changed |= corr_health_sign(&h->health, &cfg->health, true, now_ms);
 	for (; h->seen_bad < bad; h->seen_bad++)

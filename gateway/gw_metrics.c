@@ -64,6 +64,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const 
 		return refuse(conn, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
 	if (strcmp(url, "/metrics"))
 		return refuse(conn, MHD_HTTP_NOT_FOUND, "the metrics are at /metrics\n");
+	gw_log(GW_LOG_DEBUG, "metrics are read");
 	page = gw_metrics_page(m->gw, &len);
 	if (!page)
 		return refuse(conn, MHD_HTTP_SERVICE_UNAVAILABLE, "no memory\n");

@@ -12,9 +12,9 @@
 
 /* Commands that change something: each is worth a notice, the others are for the curious. */
 static const char *const changing[] = {
-	"capture start",   "capture stop",    "config confirm", "config reload",
-	"conn accelerate", "conn decelerate", "conn kill",	"log level",
-	"map import",	   "server drain",    "server ready",
+	"capture start",   "capture stop",    "config confirm",	 "config reload",
+	"config rollback", "conn accelerate", "conn decelerate", "conn kill",
+	"log level",	   "map import",      "server drain",	 "server ready",
 };
 
 void gw_control_log(uid_t asker, const char *cmd)

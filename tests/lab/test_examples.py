@@ -146,6 +146,7 @@ def busy(make_module_lab):
     for port in SLOW:
         lab.start("client", "curl", "-s", "-o", "/dev/null", "--limit-rate", "400k", "--local-port", port,
                   "http://10.77.0.11/file")
+    lab.start("client", "nc", "-p", 40010, "10.77.0.11", 80, stdin=subprocess.PIPE)  # asks for nothing
     wait_for(lambda: len([c for c in lab.conns() if c["mode"] == "accelerated"]) == len(SLOW), what="slow fetches")
     return lab
 
@@ -201,6 +202,15 @@ def test_no_example_escapes():
             assert found, f"{name} has no examples"
         for start in NOT_RUN.get(name, {}):
             assert any(e.command.startswith(start) for e in found), f"{name}: no example begins with {start}"
+
+
+def test_every_command_has_an_example():
+    """Whatever tagctl can do is shown in its page."""
+    listed = subprocess.run([BUILD / "gateway/tagctl", "--commands"], capture_output=True, text=True, check=True).stdout
+    typed = " ; ".join(e.command for e in page("docs/tagctl.1")).replace("--json ", "")
+    for line in listed.splitlines():
+        words = line.split("\t")[0]
+        assert f"tagctl {words}" in typed, f"{words}: give it an example in docs/tagctl.1"
 
 
 @pytest.mark.parametrize("line, other, same", [

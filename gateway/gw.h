@@ -122,6 +122,7 @@ struct gw_server_cfg {
 	uint16_t check_port;	   /* host byte order */
 	char check_path[128];	   /* of GET */
 	uint32_t check_ms;	   /* between checks */
+	uint32_t check_all;	   /* 0: the first address is asked, 1: all must be good */
 	struct corr_health_cfg health;
 };
 

@@ -11,6 +11,7 @@
  *	       ACK,PSH "GET" -> "HTTP/1.x 2xx or 3xx"   good (http)
  *	       RST, anything else, silence until the next check is due   bad
  *
+ * With `check-addresses = all` one address is asked after the other, and all must be good in time.
  * A RST ends each. Worker 0 does it; results are counters that gw_health.c reads.
  */
 #include <errno.h>
@@ -40,6 +41,7 @@ struct check {
 	uint32_t seq;	 /* of our next byte */
 	uint32_t ack;	 /* of its next byte */
 	uint8_t state;	 /* enum check_state */
+	uint8_t at;	 /* which of the server's addresses is asked */
 };
 
 struct gw_checks {
@@ -66,20 +68,22 @@ static void set_state(struct check *c, enum check_state s)
 	c->state = (uint8_t)s;
 }
 
-/* Address of a server that is asked: its first; and ours on that LAN. False: none. */
-static bool ends(struct gw *gw, const struct gw_host *h, struct net_flow *f, struct gw_port **port)
+/* Address of a server that is asked, and ours on that LAN. False: none. */
+static bool ends(struct gw *gw, const struct gw_host *h, const struct check *c, struct net_flow *f,
+		 struct gw_port **port)
 {
+	const struct gw_server_cfg *cfg = h->cfg;
 	const struct net_addr *self;
 
-	if (!h->cfg->n_addr)
+	if (c->at >= cfg->n_addr)
 		return false;
-	*port = gw_port_of(gw, &h->cfg->addr[0]);
-	self = *port ? gw_port_self(*port, &h->cfg->addr[0]) : NULL;
+	*port = gw_port_of(gw, &cfg->addr[c->at]);
+	self = *port ? gw_port_self(*port, &cfg->addr[c->at]) : NULL;
 	if (!self)
 		return false;
-	*f = (struct net_flow){.remote = h->cfg->addr[0],
+	*f = (struct net_flow){.remote = cfg->addr[c->at],
 			       .local = *self,
-			       .rport = htobe16(h->cfg->check_port),
+			       .rport = htobe16(cfg->check_port),
 			       .lport = htobe16((uint16_t)(FIRST_PORT + h->id))};
 	return true;
 }
@@ -97,7 +101,7 @@ static void send_segment(struct gw_worker *w, struct gw_host *h, const struct ch
 	size_t room, n;
 	uint16_t l4;
 
-	if (!ends(w->gw, h, &f, &port) || !(m = gw_frame_new(w, &buf, &room)))
+	if (!ends(w->gw, h, c, &f, &port) || !(m = gw_frame_new(w, &buf, &room)))
 		return;
 	memcpy(l2.dst, h->mac.addr_bytes, sizeof(l2.dst));
 	memcpy(l2.src, port->mac.addr_bytes, sizeof(l2.src));
@@ -112,9 +116,27 @@ static void send_segment(struct gw_worker *w, struct gw_host *h, const struct ch
 		gw_native_send(w, h, m);
 }
 
-/* The result is known. */
-static void finish(struct gw_host *h, struct check *c, bool good)
+/* Asks the address whose turn it is. */
+static void ask(struct gw_worker *w, struct gw_host *h, struct check *c)
 {
+	c->seq = (uint32_t)rte_rand();
+	c->ack = 0;
+	send_segment(w, h, c, TCP_SYN, "", 0);
+	c->seq++;
+	set_state(c, CHECK_SYN);
+	w->stats.checks_sent++;
+}
+
+/* The result for an address is known: one that is bad is enough, good must be all that count. */
+static void finish(struct gw_worker *w, struct gw_host *h, struct check *c, bool good)
+{
+	const struct gw_server_cfg *cfg = h->cfg;
+
+	if (good && cfg->check_all && c->at + 1u < cfg->n_addr) {
+		c->at++;
+		ask(w, h, c);
+		return;
+	}
 	atomic_fetch_add_explicit(good ? &h->checks_good : &h->checks_bad, 1, memory_order_relaxed);
 	set_state(c, CHECK_IDLE);
 }
@@ -124,15 +146,11 @@ static void begin(struct gw_worker *w, struct gw_host *h, struct check *c)
 {
 	if (c->state != CHECK_IDLE) {
 		send_segment(w, h, c, TCP_RST | TCP_ACK, "", 0);
-		finish(h, c, false);
+		finish(w, h, c, false);
 	}
-	c->seq = (uint32_t)rte_rand();
-	c->ack = 0;
 	c->due_ms = w->now_ms + h->cfg->check_ms;
-	send_segment(w, h, c, TCP_SYN, "", 0);
-	c->seq++;
-	set_state(c, CHECK_SYN);
-	w->stats.checks_sent++;
+	c->at = 0;
+	ask(w, h, c);
 }
 
 void gw_check_run(struct gw_worker *w)
@@ -153,19 +171,20 @@ void gw_check_run(struct gw_worker *w)
 }
 
 /* The server accepted: asks, or is content. */
-static void accepted(struct gw_worker *w, struct gw_host *h, struct check *c)
+static void accepted(struct gw_worker *w, struct gw_host *h, struct check *c,
+		     const struct net_addr *to)
 {
 	char text[256], addr[NET_ADDRSTR];
 	int n;
 
 	if (h->cfg->check == GW_CHECK_TCP) {
 		send_segment(w, h, c, TCP_RST | TCP_ACK, "", 0);
-		finish(h, c, true);
+		finish(w, h, c, true);
 		return;
 	}
 	n = snprintf(text, sizeof(text),
 		     "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: tagd\r\nConnection: close\r\n\r\n",
-		     h->cfg->check_path, net_addr_str(&h->cfg->addr[0], addr));
+		     h->cfg->check_path, net_addr_str(to, addr));
 	send_segment(w, h, c, TCP_ACK | TCP_PSH, text, (uint32_t)n);
 	c->seq += (uint32_t)n;
 	set_state(c, CHECK_REQUEST);
@@ -186,14 +205,14 @@ static void answer(struct gw_worker *w, struct gw_host *h, struct check *c, cons
 	const uint8_t flags = tcp[NET_TCP_FLAGS];
 
 	if (flags & TCP_RST) {
-		finish(h, c, false);
+		finish(w, h, c, false);
 	} else if (c->state == CHECK_SYN && (flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK)) {
 		c->ack = net_get32(tcp + NET_TCP_SEQ) + 1;
-		accepted(w, h, c);
+		accepted(w, h, c, &p->src);
 	} else if (c->state == CHECK_REQUEST && (p->payload_len || flags & TCP_FIN)) {
 		c->ack = net_get32(tcp + NET_TCP_SEQ) + p->payload_len;
 		send_segment(w, h, c, TCP_RST | TCP_ACK, "", 0);
-		finish(h, c, status_good(frame + p->payload_off, p->payload_len));
+		finish(w, h, c, status_good(frame + p->payload_off, p->payload_len));
 	}
 }
 
@@ -205,11 +224,12 @@ bool gw_check_rx(struct gw_worker *w, struct gw_host *h, const struct rte_mbuf *
 	struct net_flow f;
 	struct check *c;
 
-	if (!w->checks || p->proto != NET_PROTO_TCP || !p->l4_off || p->fragment ||
-	    !ends(w->gw, h, &f, &port) || p->dport != f.lport || p->sport != f.rport ||
-	    !net_addr_eq(&p->src, &f.remote) || !net_addr_eq(&p->dst, &f.local))
+	if (!w->checks || p->proto != NET_PROTO_TCP || !p->l4_off || p->fragment)
 		return false;
 	c = &w->checks->check[h->id];
+	if (!ends(w->gw, h, c, &f, &port) || p->dport != f.lport || p->sport != f.rport ||
+	    !net_addr_eq(&p->src, &f.remote) || !net_addr_eq(&p->dst, &f.local))
+		return false;
 	if (c->state != CHECK_IDLE && net_get32(frame + p->l4_off + NET_TCP_ACK) == c->seq)
 		answer(w, h, c, frame, p);
 	return true;

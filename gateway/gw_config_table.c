@@ -47,6 +47,7 @@ static const char *const defaults[] = {"allow", "deny", "reject"};
 static const char *const balances[] = {"maglev", "least-conn", "source"};
 static const char *const without[] = {"drop", "reject"};
 static const char *const checks[] = {"none", "tcp", "http"};
+static const char *const which[] = {"first", "all"};
 static const char *const accel_names[] = {"off", "first-send", "accept", "min-bytes"};
 
 static const char *const controllers[] = {
@@ -128,6 +129,8 @@ const struct gw_key gw_keys[] = {
 	  "a firewall or IP-security server: may send packets of others"),
 	ONE_OF(SERVER, struct gw_server_cfg, "check", check, checks, "none", LIVE,
 	  "what else must answer for it to be up"),
+	ONE_OF(SERVER, struct gw_server_cfg, "check-addresses", check_all, which, "first", LIVE,
+	  "addresses that must answer"),
 	S("check-port", U16, check_port, 1, 65535, "80", LIVE, "port of the check"),
 	S("check-path", STR, check_path, 1, 128, "/", LIVE, "path of GET; 2xx and 3xx are good"),
 	S("check-interval", SECONDS, check_ms, 1, 3600, "2", LIVE, "seconds between checks"),

@@ -305,9 +305,11 @@ def neighbour(lab, address):
 
 def test_checks_take_a_server_out(make_lab, www):
     lab = make_lab(servers=2, accelerate="off", shared=SHARED,
+                   server1="check = tcp; check-addresses = all; check-port = 7000; check-interval = 1; fall = 2",
                    server2="check = http; check-port = 8080; check-path = /up; check-interval = 1; fall = 2")
     serve(lab, 1, 2)
     assert server(lab, "s2")["health"] == "down"  # attached, but nobody answers the check
+    wait_for(lambda: server(lab, "s1")["health"] == "up", 8, what="s1 answers at all its addresses")
     holder = Holder(lab, 20)
     assert holder.settled()["names"] == {"s1": 20}
     # s2's program answers: first with an error, then well
@@ -329,6 +331,9 @@ def test_checks_take_a_server_out(make_lab, www):
     assert third.settled()["names"] == {"s1": 20}
     nobody_lost(other.used(), 60)  # its connections are its own business
     assert lab.stats()["checks_sent"] >= 6
+    # one address of s1 is gone, not the first: that is enough
+    lab.run("server1", "ip", "addr", "del", "fd77::11/64", "dev", "tag0")
+    wait_for(lambda: server(lab, "s1")["health"] == "down", 8, what="s1 fails at its second address")
 
 
 def test_macs_and_announcements(make_lab, www):

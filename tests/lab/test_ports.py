@@ -77,6 +77,20 @@ def test_vlan_with_an_mtu_of_its_own(make_lab, www):
     peer(lab, "client", "vlan", "eth0", "21", "v21", "10.79.0.2/24", "1300")
     lab.run("client", "ping", "-c1", "-W1", "10.79.0.1", check=False)
     assert lab.ctl("drops")["drops"]["vlan"] > before
+    # a server that comes is announced on each network, with its tag
+    trace = lab.tmp / "announced.pcap"
+    sniff = lab.start("client", "tcpdump", "--immediate-mode", "-U", "-i", "eth0", "-w", trace)
+    wait_for(trace.exists, what="tcpdump")
+    lab.kill("taghostd1")
+    lab.restart_host()
+    lab.wait_up()
+
+    def announced():
+        lines = lab.run("client", "tshark", "-r", trace, "-Y", "arp.isgratuitous", "-T", "fields", "-e",
+                        "vlan.id", "-e", "arp.src.proto_ipv4", check=False).stdout.splitlines()
+        return {tuple(line.split("\t")) for line in lines}
+
+    wait_for(lambda: announced() == {("", "10.77.0.11"), ("20", VLAN_SERVER)}, 8, 0.3, "announcements")
 
 
 def test_neighbours_configured_and_imported(make_lab):

@@ -87,7 +87,7 @@ static void shown_is_read_again(void **state)
 		"next-hop6 = fd00::fe\nneighbour = 10.0.0.7=02:00:00:00:00:07\nmtu = 1400\nvlan = 7\nannounce = 0\n"
 		"[fabric]\ndevice = soft1\nport = 2\n" SERVER
 		"mac = 02:00:00:00:00:01\nweight = 3\nbackup = yes\nforward = yes\n"
-		"check = http\ncheck-path = /alive\nslow-start = 30\nmax-accelerated = 5\n"
+		"check = http\ncheck-addresses = all\ncheck-path = /alive\nslow-start = 30\nmax-accelerated = 5\n"
 		"[service \"v\"]\naddress = 10.0.0.11\nport = 80\nprotocol = tcp\n"
 		"balance = source\nno-server = drop\nmax-connections = 9\nsyn-rate = 100\n"
 		"accelerate = min-bytes\nmin-bytes = 1M\n[service \"w\"]\n"

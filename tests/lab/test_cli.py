@@ -214,6 +214,7 @@ def test_completion():
     assert any(line.startswith("kill") and "(reset it at both ends)" in line for line in told), told
     assert complete("tagctl", "--js")[0] == ["--json"]
     assert "mode=native" in complete("tagctl", "conn", "list", "mo")[0]
+    assert complete("tagctl", "log", "level", "all", "de")[0] == ["debug"]
     assert complete("tagctl", "nonsense", "")[0] in ([], [""])
 
 

@@ -184,8 +184,18 @@ def test_journal():
     """Log lines carry their priority."""
     for unit, started in (("tagd", "5"), ("taghostd", "6")):
         entries = [json.loads(line) for line in sh(f"journalctl -u {unit} -o json").splitlines()]
-        own = [e for e in entries if e.get("SYSLOG_IDENTIFIER") == unit and e["MESSAGE"].startswith(("version", "s1: serving"))]
+        own = [e for e in entries if e.get("SYSLOG_IDENTIFIER") == unit and e["MESSAGE"].startswith(("main: version", "s1: serving"))]
         assert own and all(e["PRIORITY"] == started for e in own), own
+
+
+def test_log_level_changes_live():
+    """A module says more from the next line on, with the journal's priority for it, and less again."""
+    def said():
+        lines = [json.loads(line) for line in sh("journalctl -u tagd -o json").splitlines()]
+        return [e["PRIORITY"] for e in lines if e["MESSAGE"] == "control: stats, by uid 0"]
+
+    sh("tagctl stats; tagctl log level control debug; tagctl stats; tagctl log level control notice; tagctl stats")
+    assert until(said) == ["7"]
 
 
 def test_killed_daemon_comes_back():

@@ -62,5 +62,7 @@ void gw_config_check_policy(struct gw_config_ctx *c);
 void gw_config_show(FILE *out, const struct gw_cfg *cfg, bool secrets);
 /** Prints the table of keys: name, kind, default, meaning. (gw_config_key.c) */
 void gw_config_help(FILE *out);
+/** The same, and whether a change needs a restart, as a JSON document. (gw_config_key.c) */
+void gw_config_help_json(FILE *out);
 
 #endif

@@ -3,6 +3,7 @@
  * gw_config_key.c - keys of a section as they are read: known or not, given twice, missing; their
  * defaults and the list of all of them. The table is gw_config_table.c.
  */
+#include <jansson.h>
 #include <string.h>
 
 #include "gateway/gw_config_key.h"
@@ -66,28 +67,57 @@ void gw_config_required(struct gw_config_ctx *c, unsigned int line)
 				c->title, gw_keys[i].name, gw_config_allowed(&gw_keys[i], buf));
 }
 
+/* Sections as they are written. */
+static const char *const sections[] = {
+	[GW_SEC_GATEWAY] = "[gateway]",
+	[GW_SEC_PORT] = "[port \"NAME\"]",
+	[GW_SEC_FABRIC] = "[fabric]",
+	[GW_SEC_SERVER] = "[server \"NAME\"]",
+	[GW_SEC_SERVICE] = "[service \"NAME\"]",
+	[GW_SEC_RULE] = "[rule \"NAME\"]",
+};
+
+static const char *reload_name(const struct gw_key *k)
+{
+	return k->reload == GW_RELOAD_LIVE ? "live" : "restart";
+}
+
 void gw_config_help(FILE *out)
 {
-	static const char *const sections[] = {
-		[GW_SEC_GATEWAY] = "[gateway]",
-		[GW_SEC_PORT] = "[port \"NAME\"]",
-		[GW_SEC_FABRIC] = "[fabric]",
-		[GW_SEC_SERVER] = "[server \"NAME\"]",
-		[GW_SEC_SERVICE] = "[service \"NAME\"]",
-		[GW_SEC_RULE] = "[rule \"NAME\"]",
-	};
 	enum gw_section last = GW_SEC_NONE;
 	char buf[160];
 
 	for (size_t i = 0; i < gw_n_keys; i++) {
-		if (gw_keys[i].section != last)
-			fprintf(out, "%s\n", sections[gw_keys[i].section]);
-		last = gw_keys[i].section;
-		fprintf(out, "  %-19s %s (%s; default: %s; %s)\n", gw_keys[i].name, gw_keys[i].help,
-			gw_config_allowed(&gw_keys[i], buf),
-			!gw_keys[i].def	     ? "none, required"
-			: !gw_keys[i].def[0] ? "empty"
-					     : gw_keys[i].def,
-			gw_keys[i].reload == GW_RELOAD_LIVE ? "live" : "restart");
+		const struct gw_key *k = &gw_keys[i];
+
+		if (k->section != last)
+			fprintf(out, "%s\n", sections[k->section]);
+		last = k->section;
+		fprintf(out, "  %-19s %s (%s; default: %s; %s)\n", k->name, k->help,
+			gw_config_allowed(k, buf),
+			!k->def	     ? "none, required"
+			: !k->def[0] ? "empty"
+				     : k->def,
+			reload_name(k));
 	}
+}
+
+void gw_config_help_json(FILE *out)
+{
+	json_t *list = json_array(), *all = json_pack("{s:o}", "keys", list);
+	char buf[160];
+
+	for (size_t i = 0; i < gw_n_keys; i++) {
+		const struct gw_key *k = &gw_keys[i];
+		const char *title = sections[k->section] + 1;
+
+		json_array_append_new(list, json_pack("{s:s%, s:s, s:s?, s:s, s:s, s:s}", "section",
+						      title, strcspn(title, " ]"), "name", k->name,
+						      "default", k->def, "allowed",
+						      gw_config_allowed(k, buf), "reload",
+						      reload_name(k), "help", k->help));
+	}
+	json_dumpf(all, out, JSON_INDENT(2));
+	fputc('\n', out);
+	json_decref(all);
 }

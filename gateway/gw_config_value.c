@@ -364,6 +364,7 @@ const char *gw_config_allowed(const struct gw_key *k, char buf[160])
 		snprintf(buf, 160, "%u to %u%s", k->min, k->max,
 			 k->type == KEY_LIMIT || k->type == KEY_MOST ? ", or none"
 			 : k->type == KEY_PORTNO		     ? ", or any"
+			 : k->type == KEY_SECONDS		     ? " seconds"
 								     : "");
 	return buf;
 }

@@ -35,8 +35,8 @@ static const char usage[] =
 	"  -t       check it and exit: 0 good, 2 bad\n"
 	"  -T       check it and print it, every key with the value in force\n"
 	"  -D       look at the machine, say what is missing: 0 nothing, 1 something\n"
-	"  -j       with -D: as JSON\n"
-	"  -k       print every configuration key with its default\n"
+	"  -j       with -D or -k: as JSON\n"
+	"  -k       print every configuration key with its default, and whether a reload changes it\n"
 	"  -V       print the version\n"
 	"  -h       print this\n";
 
@@ -197,7 +197,7 @@ no_eal:
 int main(int argc, char **argv)
 {
 	const char *file = "/etc/tag/tagd.conf";
-	bool check = false, show = false, doctor = false, json = false;
+	bool check = false, show = false, doctor = false, keys = false, json = false;
 	struct gw_cfg *cfg;
 	int opt, rc;
 
@@ -221,8 +221,8 @@ int main(int argc, char **argv)
 			json = true;
 			break;
 		case 'k':
-			gw_config_help(stdout);
-			return 0;
+			keys = true;
+			break;
 		case 'V':
 			puts("tagd " TAG_VERSION);
 			return 0;
@@ -237,6 +237,10 @@ int main(int argc, char **argv)
 	if (optind != argc) {
 		fputs(usage, stderr);
 		return 2;
+	}
+	if (keys) {
+		(json ? gw_config_help_json : gw_config_help)(stdout);
+		return 0;
 	}
 	if (doctor)
 		return gw_doctor(file, json, stdout) ? 1 : 0;

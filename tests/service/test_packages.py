@@ -30,7 +30,8 @@ def contents(debs, name):
 
 @pytest.mark.parametrize("name, files", [
     ("tagd", ["/usr/sbin/tagd", "/usr/bin/tagctl", "/etc/tag/tagd.conf", "/lib/systemd/system/tagd.service",
-              "/usr/share/man/man8/tagd.8.gz", "/usr/share/man/man5/tagd.conf.5.gz", "/usr/share/man/man1/tagctl.1.gz"]),
+              "/usr/share/man/man8/tagd.8.gz", "/usr/share/man/man5/tagd.conf.5.gz", "/usr/share/man/man1/tagctl.1.gz",
+              "/usr/share/doc/tagd/operations.md"]),
     ("taghostd", ["/usr/sbin/taghostd", "/usr/bin/tagrun", "/etc/tag/taghostd.conf",
                   "/lib/systemd/system/taghostd.service", "/usr/share/man/man8/taghostd.8.gz"]),
     ("softhca", ["/usr/bin/softhca-run", "/usr/bin/softhca-fault", "/usr/lib/sysusers.d/tag.conf"]),

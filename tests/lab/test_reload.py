@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -159,6 +160,19 @@ def test_weights_and_rules(lab3):
     nobody_lost(fourth.used(), 20)
     for each in (holder, fourth):
         each.stop()
+
+
+def test_no_frame_is_lost(lab3):
+    """Every echo comes back while configurations change twenty times."""
+    text = CONF.read_text()
+    other = text.replace(section(text, 'server "s1"'), section(text, 'server "s1"') + "weight = 7\n") + \
+        '\n[rule "closed"]\naction = reject\ndestination-port = 7009\n'
+    ping = lab3.start("client", "ping", "-q", "-i", "0.002", "-c", "1500", VIP, stdout=subprocess.PIPE, text=True)
+    for n in range(20):
+        assert len(reload(lab3, text if n % 2 else other)["changes"]) == 2
+    assert ping.poll() is None, "the pings outlast the reloads"
+    out, _ = ping.communicate(timeout=20)
+    assert "1500 packets transmitted, 1500 received, 0% packet loss" in out, out
 
 
 def test_unconfirmed_is_undone(lab3):

@@ -6,6 +6,7 @@
 #include "tests/unit/correlator/eal.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -224,6 +225,56 @@ static void test_rules_decide(void **state)
 	assert_int_equal(server(0, 2, SYN).why, CORR_WHY_DEFAULT_REJECT);
 }
 
+static void test_flows_remember_the_id_of_their_rule(void **state)
+{
+	struct corr_rule r = rule(CORR_ALLOW);
+
+	r.id = 77;
+	publish(&r, CORR_DENY, 3);
+	assert_int_equal(client(1, SYN).rule, 77);
+	assert_int_equal(client(1, SYN).flow->rule, 77);
+	assert_int_equal(atomic_load(&live.rule_hits[77]), 1);
+	assert_int_equal(atomic_load(&live.rule_conns[77]), 1);
+	r.id = CORR_MAX_RULES;
+	assert_int_equal(corr_rules_add(policy->rules, &r), ENOSPC);
+}
+
+/* What the caller knows: the server that every connection has had. */
+static uint16_t had_server(void *ctx, const struct corr_flow *f)
+{
+	return *(const uint16_t *)ctx;
+}
+
+static void test_connections_older_than_the_policy(void **state)
+{
+	struct corr_rule r = rule(CORR_DENY);
+	struct corr_verdict v;
+	uint16_t had = 2;
+
+	publish(&r, CORR_ALLOW, 3);
+	s->prior = had_server;
+	s->ctx = &had;
+	v = client(1, ACK);
+	assert_int_equal(v.action, CORR_ALLOW);
+	assert_int_equal(v.why, CORR_WHY_PRIOR);
+	assert_int_equal(v.to, 2);
+	assert_int_equal(v.flow->state, CORR_FLOW_OPEN);
+	assert_int_equal(client(1, ACK).why, CORR_WHY_KNOWN);
+	assert_int_equal(server(2, 1, ACK).to, CORR_NONE);
+	v = server(2, 5, ACK); /* the server speaks first */
+	assert_int_equal(v.why, CORR_WHY_PRIOR);
+	assert_int_equal(v.to, CORR_NONE);
+	/* what begins now is asked about, and so is what does not fit */
+	assert_int_equal(client(2, SYN).why, CORR_WHY_RULE_DENY);
+	assert_int_equal(client(3, CORR_TCP_RST).why, CORR_WHY_RULE_DENY);
+	assert_int_equal(server(0, 4, ACK).why, CORR_WHY_RULE_DENY);
+	atomic_store(&live.server[2].leave, CORR_LEAVE_ALL);
+	assert_int_equal(client(6, ACK).why, CORR_WHY_RULE_DENY);
+	atomic_store(&live.server[2].leave, CORR_STAY);
+	had = CORR_NONE;
+	assert_int_equal(client(7, ACK).why, CORR_WHY_RULE_DENY);
+}
+
 static void test_answers_of_outbound_flows_pass(void **state)
 {
 	struct corr_rule r = rule(CORR_ALLOW);
@@ -401,6 +452,8 @@ int main(void)
 		T(test_by_way_of_a_firewall),
 		T(test_limits_of_a_service),
 		T(test_syn_rate),
+		T(test_flows_remember_the_id_of_their_rule),
+		T(test_connections_older_than_the_policy),
 		T(test_limits_of_a_rule),
 		T(test_affinity_outlives_changes),
 		T(test_only_asking_changes_nothing),

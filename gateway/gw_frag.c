@@ -5,9 +5,11 @@
  * accelerated connection has no other TCP behind it, and a host translates the numbers of a
  * connection that was handed back in whole segments only. Fragments of anything else go natively.
  *
- * The table is small and forgets quickly: fragments of a segment follow each other, and strangers
- * can fill it. Overlapping fragments never become whole (RFC 5722). A segment that is whole goes
- * through all checks as if it had come so; one larger than the LAN's MTU has nowhere to go.
+ * The fragments of a segment are waited for as long as Linux does: RFC 1122 section 3.3.2 says 60
+ * to 120 s, RFC 8200 at most 60, RFC 4963 less at high rates. The table is small and strangers can
+ * fill it, so that from half of it on only those that follow each other have a place. Overlapping
+ * fragments never become whole (RFC 5722). A segment that is whole goes through all checks as if it
+ * had come so; one larger than the LAN's MTU has nowhere to go.
  */
 #define ALLOW_EXPERIMENTAL_API /* rte_ip_frag_table_del_expired_entries() */
 
@@ -20,12 +22,15 @@
 
 #define BUCKETS	   32 /* of the table */
 #define PER_BUCKET 4
-#define KEEP_US	   1000000 /* a segment's fragments are waited for so long */
+#define KEEP_US	   30000000 /* a segment's fragments are waited for so long */
+#define PRESSED_US 1000000  /* the same while there are many */
+#define MANY	   (BUCKETS * PER_BUCKET / 2)
 
 /** A worker's unfinished segments. */
 struct gw_frag {
 	struct rte_ip_frag_tbl *table;	   /* holds the fragments' mbufs */
 	struct rte_ip_frag_death_row dead; /* mbufs to be freed */
+	uint32_t held;			   /* fragments in the table */
 };
 
 int gw_frag_open(struct gw_worker *w)
@@ -54,14 +59,20 @@ void gw_frag_close(struct gw_worker *w)
 static void bury(struct gw_worker *w)
 {
 	w->stats.drop[GW_DROP_FRAGMENT] += w->frag->dead.cnt;
+	w->frag->held -= w->frag->dead.cnt;
 	rte_ip_frag_free_death_row(&w->frag->dead, 0);
 }
 
 void gw_frag_run(struct gw_worker *w)
 {
-	if (!w->frag)
+	uint64_t now = w->now_us;
+
+	if (!w->frag || !w->frag->held)
 		return;
-	rte_ip_frag_table_del_expired_entries(w->frag->table, &w->frag->dead, w->now_us);
+	if (w->frag->held >=
+	    MANY) /* the table knows one time only: what it takes for now decides */
+		now += KEEP_US - PRESSED_US;
+	rte_ip_frag_table_del_expired_entries(w->frag->table, &w->frag->dead, now);
 	bury(w);
 }
 
@@ -126,10 +137,12 @@ struct rte_mbuf *gw_frag_rx(struct gw_worker *w, struct gw_port *port, struct rt
 	struct rte_mbuf *whole;
 
 	w->stats.tcp_fragments++;
+	w->frag->held++;
 	whole = add(w, m, p);
 	bury(w);
 	if (!whole)
 		return NULL;
+	w->frag->held -= whole->nb_segs;
 	whole = flatten(w, port, whole);
 	if (!whole)
 		return NULL;

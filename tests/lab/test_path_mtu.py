@@ -16,7 +16,7 @@ MTU = 1400  # of the link between router and far client
 def far(make_lab):
     """A lab whose client is a router; beyond it tag-far, 10.78.0.2 and fd78::2."""
     lab = make_lab(routed=1)
-    lab.shell(f"""
+    lab.shell("""
         ip netns add tag-far
         ip link add far0 netns tag-client type veth peer name eth0 netns tag-far
         ip netns exec tag-client ethtool -K far0 tx off tso off gso off gro off >/dev/null
@@ -88,6 +88,70 @@ def test_black_hole_is_found_without_icmp(far, www, version):
     assert after["icmp_errors"] == before["icmp_errors"]
     assert seconds < 20
     far.quiet(30)
+
+
+FRAGMENTS = r"""
+import random, time
+from scapy.all import AsyncSniffer, IPv6, IPv6ExtHdrFragment, TCP, conf, fragment6, raw, send, sr1
+conf.verb = 0
+here, there, port = "fd77::2", "fd77::11", 40000 + random.randrange(10000)
+ip = IPv6(src=here, dst=there)
+syn = TCP(sport=port, dport=7301, flags="S", seq=1000, window=65535, options=[("MSS", 1200)])
+answer = sr1(ip / syn, timeout=5)
+ack = answer.seq + 1
+send(ip / TCP(sport=port, dport=7301, flags="A", seq=1001, ack=ack, window=65535))
+acked, data, at = set(), bytes(range(250)) * 40, 0
+sniffer = AsyncSniffer(iface="eth0", store=False, prn=lambda p: acked.add(p[TCP].ack) if TCP in p and p[TCP].sport == 7301 else None)
+sniffer.start()
+time.sleep(0.5)
+def wait(n):
+    deadline = time.monotonic() + 5
+    while 1001 + n not in acked and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert 1001 + n in acked, (n, sorted(acked))
+while at < len(data):
+    block = data[at:at + 1000]
+    whole = ip / TCP(sport=port, dport=7301, flags="PA", seq=1001 + at, ack=ack, window=65535) / block
+    whole = IPv6(raw(whole))                # with its checksum
+    pieces = fragment6(IPv6(src=here, dst=there) / IPv6ExtHdrFragment() / whole[TCP], 500)
+    assert len(pieces) >= 3
+    random.shuffle(pieces)
+    send(pieces)
+    at += len(block)
+    wait(at)
+send(ip / TCP(sport=port, dport=7301, flags="FA", seq=1001 + at, ack=ack, window=65535))
+wait(at + 1)
+print("acknowledged", at)
+"""
+DIGEST = r"""
+import hashlib, socket
+l = socket.create_server(("::", 7301), family=socket.AF_INET6)
+print("listening", flush=True)
+s, _ = l.accept()
+data = b""
+while block := s.recv(65536):
+    data += block
+print(data == bytes(range(250)) * 40, flush=True)
+"""
+
+
+def test_fragments_of_accelerated_segments(make_lab):
+    """A client whose segments come in pieces, in any order. (Of IPv4 the packet socket's kernel leaves none.)"""
+    lab = make_lab(accelerate="accept")
+    # The client's kernel knows nothing of the connection and would reset it.
+    lab.run("client", "nft", "-f", "-", input="""
+        table inet quiet {
+          chain out { type filter hook output priority 0; tcp flags & rst == rst drop; }
+        }""")
+    server = lab.start("server1", "tagrun", "python3", "-c", DIGEST, stdout=-1, text=True)
+    assert server.stdout.readline() == "listening\n"
+    out = lab.run("client", "/usr/bin/python3", "-c", FRAGMENTS, timeout=60)
+    assert out.stdout == "acknowledged 10000\n"
+    assert server.stdout.readline() == "True\n"
+    stats = lab.stats()
+    assert stats["accel_commits"] == 1 and stats["rdma_write_bytes"] >= 250 * 40
+    assert stats["tcp_reassembled"] == 10 and stats["tcp_fragments"] >= 30
+    assert not stats["drops"].get("fragment")
 
 
 PATIENT = r"""

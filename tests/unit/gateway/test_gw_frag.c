@@ -122,7 +122,7 @@ static void missing_ones_are_given_up(void **state)
 	send_piece(f, n, 0);
 	send_piece(f, n, 2);
 	assert_int_equal(rte_mempool_in_use_count(gw0->pool), 2);
-	gb_sleep(900);
+	gb_sleep(29900);
 	gw_frag_run(gw0);
 	assert_int_equal(gw0->stats.drop[GW_DROP_FRAGMENT], 0);
 	gb_sleep(200);
@@ -130,6 +130,37 @@ static void missing_ones_are_given_up(void **state)
 	assert_int_equal(gw0->stats.drop[GW_DROP_FRAGMENT], 2);
 	assert_int_equal(rte_mempool_in_use_count(gw0->pool), 0);
 	assert_int_equal(natively(), 0);
+	/* A path that holds the last one for long. */
+	ident++;
+	send_piece(f, n, 0);
+	send_piece(f, n, 2);
+	gb_sleep(29900);
+	gw_frag_run(gw0);
+	send_piece(f, n, 1);
+	assert_int_equal(natively(), 1000);
+}
+
+/* Half of the table is for those whose fragments follow each other. */
+static void many_are_given_up_early(void **state)
+{
+	uint8_t f[2048];
+	size_t n = gb_tcp(f, GB_CLIENT, GB_SERVER, TCP_ACK, 1000);
+
+	for (uint32_t i = 0; i < 63; i++) {
+		ident++;
+		send_piece(f, n, 0);
+	}
+	gb_sleep(1100);
+	gw_frag_run(gw0);
+	assert_int_equal(gw0->stats.drop[GW_DROP_FRAGMENT], 0);
+	ident++;
+	send_piece(f, n, 0);
+	gw_frag_run(gw0); /* 64 with it, which has just come */
+	assert_int_equal(gw0->stats.drop[GW_DROP_FRAGMENT], 63);
+	send_piece(f, n, 1);
+	send_piece(f, n, 2);
+	assert_int_equal(natively(), 1000);
+	assert_int_equal(rte_mempool_in_use_count(gw0->pool), 0);
 }
 
 /* RFC 5722: pieces that overlap are no segment, whatever else comes. */
@@ -145,7 +176,7 @@ static void overlaps_are_refused(void **state)
 		gb_rx(out, piece(out, f, n, 392, 400));
 		gb_rx(out, piece(out, f, n, 792, 1020 - 792));
 		assert_int_equal(gw0->stats.tcp_reassembled, 0);
-		gb_sleep(1100);
+		gb_sleep(30100);
 		gw_frag_run(gw0);
 		assert_int_equal(gw0->stats.drop[GW_DROP_FRAGMENT], 3);
 		assert_int_equal(natively(), 0);
@@ -208,6 +239,7 @@ int main(void)
 		cmocka_unit_test_setup(whole_in_any_order, reset),
 		cmocka_unit_test_setup(damage_is_seen, reset),
 		cmocka_unit_test_setup(missing_ones_are_given_up, reset),
+		cmocka_unit_test_setup(many_are_given_up_early, reset),
 		cmocka_unit_test_setup(overlaps_are_refused, reset),
 		cmocka_unit_test_setup(too_large_together, reset),
 		cmocka_unit_test_setup(a_flood_ends, reset),

@@ -127,7 +127,7 @@ static void send_segment(struct gw_conn *c, const struct tcp_emit *e, uint32_t o
 	m->ol_flags = RTE_MBUF_F_TX_TCP_CKSUM | (v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
 	add_slices(c, m, e->seq + off, len, next);
 	w->stats.tcp_segments_out++;
-	w->stats.tcp_bytes_out += len;
+	w->stats.tcp_bytes_out += e->retx ? 0 : len;
 	w->stats.tcp_retransmits += e->retx;
 	gw_port_tx(w, gw_conn_port(c), m);
 }

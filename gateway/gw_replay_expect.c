@@ -66,6 +66,17 @@ static void check_number(struct gw_rep *r, const struct gw_rep_line *l, const ch
 			       (unsigned long long)have, op, (unsigned long long)want);
 }
 
+/* A counter, or all in an object. */
+static uint64_t total(const json_t *v)
+{
+	uint64_t sum = (uint64_t)json_integer_value(v);
+	const char *key;
+	json_t *one;
+
+	json_object_foreach((json_t *)v, key, one) sum += total(one);
+	return sum;
+}
+
 /* counter NAME OP NUMBER, with dots into objects; a counter that is not there is 0. */
 static void line_counter(struct gw_rep *r, const struct gw_rep_line *l)
 {
@@ -81,7 +92,7 @@ static void line_counter(struct gw_rep *r, const struct gw_rep_line *l)
 	if (!v && !strchr(l->n > 1 ? l->word[1] : "", '.'))
 		gw_rep_fail_at(r, &r->expect, l, "no counter of that name");
 	else
-		check_number(r, l, l->word[1], (uint64_t)json_integer_value(v));
+		check_number(r, l, l->word[1], total(v));
 	json_decref(all);
 }
 

@@ -295,15 +295,15 @@ int gw_rep_attach(struct gw_rep *r, struct gw_rep_host *s, const struct gw_rep_l
 	return 0;
 }
 
-/* True when the script says when a server attaches. */
+/* True when the script begins with a server by saying whether it attaches. */
 static bool scripted(struct gw_rep *r, const struct gw_rep_host *s)
 {
 	for (uint32_t i = 0; i < r->script.n; i++) {
 		const struct gw_rep_line *l = &r->script.line[i];
 
-		if (gw_rep_host_named(r, l->word[0]) == s &&
-		    (strcmp(l->word[1], "attach") == 0 || strcmp(l->word[1], "absent") == 0))
-			return true;
+		if (gw_rep_host_named(r, l->word[0]) == s)
+			return strcmp(l->word[1], "attach") == 0 ||
+			       strcmp(l->word[1], "absent") == 0;
 	}
 	return false;
 }

@@ -259,12 +259,12 @@ void gw_rep_view_op(struct gw_rep_view *v, const struct gw_rep_op *op)
 static bool same(const char *a, const char *b)
 {
 	char *ea, *eb;
-	unsigned long long x, y;
+	double x, y;
 
 	if (strcmp(a, b) == 0)
 		return true;
-	x = strtoull(a, &ea, 0);
-	y = strtoull(b, &eb, 0);
+	x = strtod(a, &ea);
+	y = strtod(b, &eb);
 	return *a && *b && !*ea && !*eb && x == y;
 }
 

@@ -55,7 +55,7 @@ int gw_rep_list_read(struct gw_rep_list *l, const char *path)
 		return ENOENT;
 	pc = pcap_open_offline(path, text);
 	if (!pc) {
-		fprintf(stderr, "%s\n", text);
+		fprintf(stderr, "%s: %s\n", path, text);
 		return EINVAL;
 	}
 	l->dlt = pcap_datalink(pc);

@@ -22,9 +22,9 @@
 #define STEP_US	   10u	     /* least time between two turns that find nothing to do */
 #define TURNS_MAX  1000000u  /* at one time: more means that it never comes to rest */
 #define AFTER_US   1000000u  /* that a case goes on after its last event */
-#define MBUFS	   4096u     /* frame buffers at most */
+#define MBUFS	   2048u     /* frame buffers at most */
 #define FLOWS	   4096u     /* flows that are remembered at most */
-#define MEMORY_MB  "512"     /* of DPDK, touched as it is used */
+#define MEMORY_MB  "64"	     /* of DPDK, touched as it is used */
 #define EPOCH_S	   10000000u /* captures with later times begin when their first packet does */
 #define TAG_SCRIPT "host.script"
 
@@ -269,6 +269,8 @@ static void exec_host(struct gw_rep *r, struct gw_rep_host *s, const struct gw_r
 		gw_rep_attach(r, s, l);
 	} else if (strcmp(verb, "detach") == 0 || strcmp(verb, "lost") == 0) {
 		gw_rep_detach(r, s, verb[0] == 'l');
+	} else if (!s->set.impl && strcmp(verb, "conn")) {
+		gw_rep_fail_at(r, &r->script, l, "%s is not attached", l->word[0]);
 	} else if (strcmp(verb, "break") == 0) {
 		ib_set_fence(&s->set);
 	} else if (strcmp(verb, "message") == 0) {

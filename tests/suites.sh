@@ -8,7 +8,7 @@ ASAN_BUILD=$TOP/build-asan
 # and fuzzes whatever is not the fabric's unless `fuzz` does. `unit` runs the others.
 TCP_PARTS="tcpstack matrix packetdrill simulator differential"
 RESULTS=$BUILD/results
-SUITES="style unit tcp unit-asan fuzz config cli docs maps softhca tagsock lab fabric-faults lab-asan service vm"
+SUITES="style unit tcp unit-asan fuzz replay config cli docs maps softhca tagsock lab fabric-faults lab-asan service vm"
 # These only compute: they run at low priority beside what follows, which mostly waits.
 BESIDE="fuzz"
 
@@ -21,6 +21,7 @@ suite_unit_asan() { run_meson unit-asan "$ASAN_BUILD"; }
 suite_softhca() { run_pytest softhca tests/lab/test_softhca.py; }
 suite_tagsock() { run_pytest tagsock tests/lab/test_tagsock.py; }
 suite_maps() { run_pytest maps tests/lab/test_maps.py; }
+suite_replay() { TAG_DAEMONS=$ASAN_BUILD run_pytest replay tests/replay; }
 suite_config() { run_pytest config tests/lab/test_config.py tests/lab/test_reload.py; }
 suite_docs() { run_pytest docs tests/lab/test_examples.py; }
 suite_cli() { run_pytest cli tests/lab/test_cli.py tests/lab/test_cli_policy.py; }
@@ -131,7 +132,7 @@ suites() {
 	done
 	build "$BUILD" --werror
 	case " $list " in
-	*asan*) build "$ASAN_BUILD" --werror -Db_sanitize=address,undefined -Db_lundef=false ;;
+	*asan* | *" replay "*) build "$ASAN_BUILD" --werror -Db_sanitize=address,undefined -Db_lundef=false ;;
 	esac
 	rm -rf "$RESULTS"
 	mkdir -p "$RESULTS"

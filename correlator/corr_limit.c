@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * corr_limit.c - rates by the generic cell rate algorithm (ITU-T I.371 annex A), a token bucket
- * whose whole state is the time at which it will be full again; and a table of clients (prefixes)
- * with such a rate and a number of connections each.
+ * whose whole state is the time at which it will be full again; and clients (prefixes) with such a
+ * rate and a number of connections each, of all workers together.
  *
- * The table is bounded. When everybody in it has connections open, a client that is not in it is
- * not limited by itself: its service still is. To refuse it would let an attacker with many
- * addresses shut out everybody else.
+ * The table of clients is bounded. When everybody in it has connections open, a client that is not
+ * in it is not limited by itself: its service still is. To refuse it would let an attacker with
+ * many addresses shut out everybody else.
  */
 #include "correlator/corr_limit.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <string.h>
 
 #define NS_PER_S  UINT64_C(1000000000)
-#define KEEP_MS	  10000 /* a client without connections is remembered this long */
-#define EVICT	  16u	/* clients looked at to make room */
-#define V4_PREFIX 96	/* bits before an IPv4 address in its mapped form */
+#define V4_PREFIX 96 /* bits before an IPv4 address in its mapped form */
 
 /** Key of a client. */
 struct client_key {
@@ -26,15 +23,15 @@ struct client_key {
 };
 static_assert(sizeof(struct client_key) == 20, "keys are hashed and compared as bytes");
 
-struct corr_rate corr_rate_of(uint32_t per_s, uint32_t burst, uint32_t parts)
+struct corr_rate corr_rate_of(uint32_t per_s, uint32_t burst)
 {
 	struct corr_rate r = {0};
 
 	if (!per_s)
 		return r;
 	burst = burst ? burst : per_s / 10;
-	burst = burst / parts ? burst / parts : 1;
-	r.step_ns = NS_PER_S * parts / per_s;
+	burst = burst ? burst : 1;
+	r.step_ns = NS_PER_S / per_s;
 	r.step_ns = r.step_ns ? r.step_ns : 1;
 	r.depth_ns = r.step_ns * (burst - 1);
 	return r;
@@ -84,77 +81,12 @@ void corr_client_prefix(const struct corr_client_limit *l, const uint8_t addr[16
 	memset(out + bits / 8 + 1, 0, 15 - bits / 8);
 }
 
-int corr_clients_open(struct corr_clients *t, uint32_t max)
-{
-	TAILQ_INIT(&t->lru);
-	t->table = corr_table_new(max, sizeof(struct client_key), sizeof(struct corr_client));
-	return t->table ? 0 : ENOMEM;
-}
-
-void corr_clients_close(struct corr_clients *t)
-{
-	corr_table_free(t->table);
-	t->table = NULL;
-}
-
-static void forget(struct corr_clients *t, struct corr_client *c)
-{
-	TAILQ_REMOVE(&t->lru, c, lru);
-	corr_table_del(t->table, c);
-}
-
-/* The client was seen just now. */
-static void touch(struct corr_clients *t, struct corr_client *c)
-{
-	TAILQ_REMOVE(&t->lru, c, lru);
-	TAILQ_INSERT_TAIL(&t->lru, c, lru);
-}
-
-/* Makes room for one; false: those seen longest ago have connections. They are asked last then. */
-static bool evict(struct corr_clients *t)
-{
-	for (uint32_t i = 0; i < EVICT; i++) {
-		struct corr_client *c = TAILQ_FIRST(&t->lru);
-
-		if (c && !c->conns) {
-			forget(t, c);
-			return true;
-		}
-		if (c)
-			touch(t, c);
-	}
-	return false;
-}
-
-struct corr_client *corr_clients_get(struct corr_clients *t, uint32_t id,
-				     const struct corr_client_limit *l, const uint8_t addr[16],
-				     uint64_t now_ms, bool make)
+struct corr_mark *corr_client_get(struct corr_marks *t, uint32_t id,
+				  const struct corr_client_limit *l, const uint8_t addr[16],
+				  uint64_t now_ms, bool make)
 {
 	struct client_key k = {.id = id};
-	struct corr_client *c;
 
 	corr_client_prefix(l, addr, k.prefix);
-	c = corr_table_find(t->table, &k);
-	if (!make)
-		return c;
-	if (!c) {
-		c = corr_table_add(t->table, &k);
-		if (!c && evict(t))
-			c = corr_table_add(t->table, &k);
-		if (!c)
-			return NULL;
-		TAILQ_INSERT_TAIL(&t->lru, c, lru);
-	}
-	touch(t, c);
-	c->seen_ms = now_ms;
-	return c;
-}
-
-void corr_clients_age(struct corr_clients *t, uint32_t n, uint64_t now_ms)
-{
-	struct corr_client *c;
-
-	while ((c = corr_table_step(t->table, &n)))
-		if (!c->conns && now_ms - c->seen_ms > KEEP_MS && c->rate_state <= now_ms * 1000000)
-			forget(t, c);
+	return corr_marks_get(t, &k, sizeof(k), now_ms, make);
 }

@@ -38,6 +38,19 @@ const char *corr_balance_name(enum corr_balance b)
 	return balance_names[b];
 }
 
+int corr_live_open(struct corr_live *live, uint32_t clients)
+{
+	int rc = corr_marks_open(&live->clients, clients);
+
+	return rc ? rc : corr_marks_open(&live->affinity, clients);
+}
+
+void corr_live_close(struct corr_live *live)
+{
+	corr_marks_close(&live->clients);
+	corr_marks_close(&live->affinity);
+}
+
 struct corr_services *corr_services_new(const struct corr_sip_key *key, uint32_t max)
 {
 	struct corr_services *s = calloc(1, sizeof(*s));

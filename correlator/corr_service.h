@@ -42,7 +42,14 @@ struct corr_live {
 	_Atomic uint64_t rule_hits[CORR_MAX_RULES];	   /* decisions of a rule */
 	_Atomic uint64_t service_rate[CORR_MAX_SERVICES];  /* of corr_rate_take_shared() */
 	_Atomic uint64_t rule_rate[CORR_MAX_RULES];	   /* the same */
+	struct corr_marks clients;  /* of services and rules that limit them (corr_limit.h) */
+	struct corr_marks affinity; /* servers of clients, by service (corr_steer.c) */
 };
+
+/** Room for so many clients in a zeroed one. 0 or ENOMEM. */
+int corr_live_open(struct corr_live *live, uint32_t clients);
+/** Frees what it owns. */
+void corr_live_close(struct corr_live *live);
 
 #define CORR_FOREACH_BALANCE(_)                                                          \
 	_(MAGLEV, "maglev")	    /* by a hash of addresses and ports */               \

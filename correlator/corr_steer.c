@@ -13,21 +13,17 @@
 
 #include <rte_malloc.h>
 
-#define AGE_STEPS   512u
-#define RULE_BIT    0x10000u /* ids of rules in the table of clients */
-#define MIN_CLIENTS 64u	     /* more than the two that one flow counts for */
-
-/** Who a client of a service was sent to. */
-struct affinity {
-	uint64_t until_ms; /* forgotten then */
-	uint16_t server;   /* whom it had */
-};
+#define AGE_STEPS 512u
+#define RULE_BIT  0x10000u /* ids of rules in the table of clients */
 
 /** Key of an affinity. */
 struct affinity_key {
 	uint32_t service;   /* id */
 	uint8_t prefix[16]; /* the client's */
 };
+static_assert(sizeof(struct affinity_key) == 20, "keys are hashed as bytes");
+
+#define SERVER_BITS 16 /* of the word of an affinity; the rest is when it ends, in ms */
 
 /** A decision in the making. */
 struct work {
@@ -69,13 +65,10 @@ bool corr_policy_concerns(const struct corr_policy *p, const uint8_t local[16])
 struct corr_steer *corr_steer_new(uint32_t flows, struct corr_live *live)
 {
 	struct corr_steer *s = rte_zmalloc("corr_steer", sizeof(*s), 64);
-	const uint32_t clients = flows / 4 > MIN_CLIENTS ? flows / 4 : MIN_CLIENTS;
 
 	if (!s)
 		return NULL;
-	s->affinity = corr_table_new(clients, sizeof(struct affinity_key), sizeof(struct affinity));
-	if (corr_tracks_open(&s->tracks, flows, live) || corr_clients_open(&s->clients, clients) ||
-	    !s->affinity) {
+	if (corr_tracks_open(&s->tracks, flows, live)) {
 		corr_steer_free(s);
 		return NULL;
 	}
@@ -87,21 +80,12 @@ void corr_steer_free(struct corr_steer *s)
 	if (!s)
 		return;
 	corr_tracks_close(&s->tracks);
-	corr_clients_close(&s->clients);
-	corr_table_free(s->affinity);
 	rte_free(s);
 }
 
 void corr_steer_age(struct corr_steer *s, uint64_t now_ms)
 {
-	uint32_t n = AGE_STEPS;
-	struct affinity *f;
-
 	corr_tracks_age(&s->tracks, AGE_STEPS, now_ms);
-	corr_clients_age(&s->clients, AGE_STEPS, now_ms);
-	while ((f = corr_table_step(s->affinity, &n)))
-		if (f->until_ms <= now_ms)
-			corr_table_del(s->affinity, f);
 }
 
 void corr_steer_head(const struct corr_ask *a, struct corr_head *h)
@@ -134,19 +118,19 @@ static bool rate(const struct work *w, const struct corr_rate *r, _Atomic uint64
 
 /* Limits of the flow's client; *c is where it counts afterwards. */
 static bool client_ok(struct work *w, uint32_t id, const struct corr_client_limit *l,
-		      struct corr_client **c)
+		      struct corr_mark **c)
 {
 	*c = NULL;
 	if (!corr_client_limited(l))
 		return true;
-	*c = corr_clients_get(&w->s->clients, id, l, w->a->pkt.key.flow.remote, w->now_ms,
-			      !w->a->dry);
+	*c = corr_client_get(&w->s->tracks.live->clients, id, l, w->a->pkt.key.flow.remote,
+			     w->now_ms, !w->a->dry);
 	if (!*c)
 		return true;
-	if (l->max_conns && (*c)->conns >= l->max_conns)
+	if (l->max_conns &&
+	    atomic_load_explicit(&(*c)->count, memory_order_relaxed) >= l->max_conns)
 		return false;
-	return w->a->dry ? corr_rate_peek(&l->rate, (*c)->rate_state, w->now_us)
-			 : corr_rate_take(&l->rate, &(*c)->rate_state, w->now_us);
+	return rate(w, &l->rate, &(*c)->word);
 }
 
 /* What the rule that fits allows. */
@@ -216,17 +200,33 @@ static bool service_limits(struct work *w, const struct corr_service_cfg *c)
 }
 
 /* Remembers, or refreshes, whom a client has. */
-static void keep(struct work *w, const struct corr_service *v, struct affinity *f,
-		 const struct affinity_key *k, uint16_t server)
+static void keep(struct work *w, const struct corr_service *v, const struct affinity_key *k,
+		 uint16_t server)
 {
+	struct corr_mark *m;
+
 	if (w->a->dry)
 		return;
-	if (!f)
-		f = corr_table_add(w->s->affinity, k);
-	if (!f)
-		return; /* full: the hash alone decides next time */
-	f->server = server;
-	f->until_ms = w->now_ms + v->cfg.affinity_ms;
+	m = corr_marks_get(&w->s->tracks.live->affinity, k, sizeof(*k), w->now_ms, true);
+	if (m) /* else it is full: the hash alone decides next time */
+		atomic_store_explicit(&m->word,
+				      (w->now_ms + v->cfg.affinity_ms) << SERVER_BITS | server,
+				      memory_order_relaxed);
+}
+
+/* Index of the member that a client has had and that takes new flows still, or -1. */
+static int kept(const struct work *w, const struct corr_service *v, const struct affinity_key *k)
+{
+	struct corr_live *live = w->s->tracks.live;
+	const struct corr_mark *f =
+		corr_marks_get(&live->affinity, k, sizeof(*k), w->now_ms, false);
+	const uint64_t word = f ? atomic_load_explicit(&f->word, memory_order_relaxed) : 0;
+	int m;
+
+	if (word >> SERVER_BITS <= w->now_ms)
+		return -1;
+	m = corr_service_member(v, (uint16_t)word);
+	return m >= 0 && corr_member_takes(&v->member[m], live) ? m : -1;
 }
 
 /* True for a TCP segment from the middle of a connection. */
@@ -259,22 +259,17 @@ static int pick(struct work *w, const struct corr_service *v)
 	const bool sticky =
 		v->cfg.balance == CORR_SOURCE && v->cfg.affinity_ms && v->cfg.id != CORR_NONE;
 	struct affinity_key k = {.service = v->cfg.id};
-	struct affinity *f = NULL;
-	int m;
+	int m = -1;
 
 	if (sticky) {
 		corr_client_prefix(&v->cfg.client, flow->remote, k.prefix);
-		f = corr_table_find(w->s->affinity, &k);
-		m = f ? corr_service_member(v, f->server) : -1;
-		if (m >= 0 && corr_member_takes(&v->member[m], live)) {
-			keep(w, v, f, &k, f->server);
-			return m;
-		}
+		m = kept(w, v, &k);
 	}
-	m = corr_service_pick(v, live,
-			      corr_service_hash(w->p->services, v, flow, w->a->pkt.key.proto));
+	if (m < 0)
+		m = corr_service_pick(
+			v, live, corr_service_hash(w->p->services, v, flow, w->a->pkt.key.proto));
 	if (sticky && m >= 0)
-		keep(w, v, f, &k, v->member[m].server);
+		keep(w, v, &k, v->member[m].server);
 	return m;
 }
 

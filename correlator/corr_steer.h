@@ -66,8 +66,6 @@ bool corr_policy_concerns(const struct corr_policy *p, const uint8_t local[16]);
 /** What one worker remembers. */
 struct corr_steer {
 	struct corr_tracks tracks;
-	struct corr_clients clients; /* of all services and rules */
-	struct corr_table *affinity; /* client of a service -> server */
 	/**
 	 * Server of a TCP connection that was there before anybody asked for it to be remembered
 	 * (its address was not of any service or rule then); CORR_NONE: not known. May be NULL.
@@ -76,11 +74,11 @@ struct corr_steer {
 	void *ctx; /* of prior */
 };
 
-/** Makes the tables, for `flows` flows and a quarter as many clients. NULL: no memory. */
+/** Makes the table, for `flows` flows. NULL: no memory. */
 struct corr_steer *corr_steer_new(uint32_t flows, struct corr_live *live);
 /** NULL is fine. */
 void corr_steer_free(struct corr_steer *s);
-/** Ages a few entries of each table. Every 10 ms or so. */
+/** Ages a few entries. Every 10 ms or so. */
 void corr_steer_age(struct corr_steer *s, uint64_t now_ms);
 
 /** A packet and what the caller knows about it. */

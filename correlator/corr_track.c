@@ -50,7 +50,7 @@ static void count(struct corr_tracks *t, const struct corr_track *e, uint32_t by
 		atomic_fetch_add_explicit(&live->rule_conns[e->rule], by, memory_order_relaxed);
 	for (int i = 0; i < 2; i++)
 		if (e->client[i])
-			e->client[i]->conns += by;
+			atomic_fetch_add_explicit(&e->client[i]->count, by, memory_order_relaxed);
 }
 
 void corr_tracks_close(struct corr_tracks *t)

@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "correlator/corr_service.h"
+#include "correlator/corr_table.h"
 
 #define CORR_FOREACH_FLOW(_)                                                        \
 	_(OPENING, "opening")	/* TCP: the client's SYN */                         \
@@ -56,19 +57,19 @@ struct corr_pkt {
 
 /** A flow. */
 struct corr_track {
-	TAILQ_ENTRY(corr_track) half;  /* unconfirmed: in corr_tracks.oldest */
-	struct corr_client *client[2]; /* whose connection it counts as: service's, rule's */
-	uint64_t seen_ms;	       /* last packet */
-	uint64_t born_ms;	       /* first packet */
-	uint32_t isn;		       /* ANSWERED: the answer's sequence number */
-	uint16_t server;	       /* that has it */
-	uint16_t via;		       /* firewall or IP-security server, or CORR_NONE */
-	uint16_t service;	       /* id, or CORR_NONE */
-	uint16_t rule;		       /* id of what let it pass, or CORR_NONE */
-	uint8_t state;		       /* enum corr_flow_state */
-	uint8_t fins;		       /* 1: from the client, 2: from the server */
-	bool outbound;		       /* the server began */
-	bool no_accel;		       /* stays native: its firewall wants to see it */
+	TAILQ_ENTRY(corr_track) half; /* unconfirmed: in corr_tracks.oldest */
+	struct corr_mark *client[2];  /* whose connection it counts as: service's, rule's */
+	uint64_t seen_ms;	      /* last packet */
+	uint64_t born_ms;	      /* first packet */
+	uint32_t isn;		      /* ANSWERED: the answer's sequence number */
+	uint16_t server;	      /* that has it */
+	uint16_t via;		      /* firewall or IP-security server, or CORR_NONE */
+	uint16_t service;	      /* id, or CORR_NONE */
+	uint16_t rule;		      /* id of what let it pass, or CORR_NONE */
+	uint8_t state;		      /* enum corr_flow_state */
+	uint8_t fins;		      /* 1: from the client, 2: from the server */
+	bool outbound;		      /* the server began */
+	bool no_accel;		      /* stays native: its firewall wants to see it */
 };
 static_assert(sizeof(struct corr_track) + sizeof(struct corr_track_key) <= 112,
 	      "a flow costs at most 128 bytes with its hash entry");

@@ -63,12 +63,12 @@ bool gw_server_cfg_has(const struct gw_server_cfg *s, const struct net_addr *a)
 }
 
 /* Limits of each client. */
-static struct corr_client_limit client_limit(const struct gw_cfg *g, uint32_t conns, uint32_t rate,
-					     uint8_t prefix4, uint8_t prefix6)
+static struct corr_client_limit client_limit(uint32_t conns, uint32_t rate, uint8_t prefix4,
+					     uint8_t prefix6)
 {
 	return (struct corr_client_limit){
-		.max_conns = conns ? (conns + g->workers - 1) / g->workers : 0,
-		.rate = corr_rate_of(rate, 0, g->workers),
+		.max_conns = conns,
+		.rate = corr_rate_of(rate, 0),
 		.prefix4 = prefix4,
 		.prefix6 = prefix6,
 	};
@@ -112,7 +112,6 @@ static void members(struct build *b, const struct net_addr *a, const char *names
 /* Adds a service of an address, or counts it. */
 static int add(struct build *b, const struct net_addr *a, const struct gw_service_cfg *v)
 {
-	const struct gw_cfg *g = b->cfg;
 	struct corr_service_cfg c = {
 		.id = v ? v->id : CORR_NONE, .reject = true, .client.prefix4 = 32};
 
@@ -133,8 +132,8 @@ static int add(struct build *b, const struct net_addr *a, const struct gw_servic
 	c.table_size = v->table_size;
 	c.affinity_ms = v->affinity_ms;
 	c.max_conns = v->max_conns;
-	c.syn = corr_rate_of(v->syn_rate, v->syn_burst, 1);
-	c.client = client_limit(g, v->max_client_conns, v->client_rate, v->prefix4, v->prefix6);
+	c.syn = corr_rate_of(v->syn_rate, v->syn_burst);
+	c.client = client_limit(v->max_client_conns, v->client_rate, v->prefix4, v->prefix6);
 	members(b, a, v->servers);
 	return corr_services_add(b->services, &c, b->member, b->n_member);
 }
@@ -218,9 +217,8 @@ static struct corr_rule rule_of(const struct gw_cfg *g, const struct gw_rule_cfg
 		.via = c->action == CORR_VIA ? server_index(g, c->via) : CORR_NONE,
 		.accelerate = c->accelerate,
 		.max_conns = c->max_conns,
-		.rate = corr_rate_of(c->rate, c->burst, 1),
-		.client = client_limit(g, c->max_client_conns, c->client_rate, c->prefix4,
-				       c->prefix6),
+		.rate = corr_rate_of(c->rate, c->burst),
+		.client = client_limit(c->max_client_conns, c->client_rate, c->prefix4, c->prefix6),
 	};
 
 	memcpy(r.name, c->name, sizeof(r.name));
@@ -285,6 +283,8 @@ int gw_policy_open(struct gw *gw)
 	gw->live = calloc(1, sizeof(*gw->live));
 	gw->health = calloc(GW_MAX_HOSTS, sizeof(*gw->health));
 	if (gw->live && gw->health)
+		rc = corr_live_open(gw->live, gw->cfg->flows / 4 * gw->cfg->workers);
+	if (rc == 0)
 		rc = gw_policy_make(gw->cfg, gw->served, false, &gw->policy);
 	if (rc)
 		gw_log(GW_LOG_ERROR, "policy of services and %u rules cannot be made",
@@ -296,6 +296,8 @@ void gw_policy_close(struct gw *gw)
 {
 	corr_policy_free(gw->policy);
 	gw->policy = NULL;
+	if (gw->live)
+		corr_live_close(gw->live);
 	free(gw->live);
 	gw->live = NULL;
 	free(gw->health);

@@ -17,7 +17,7 @@
 /* True when one more answer may be sent; else counted. */
 static bool may_answer(struct gw_worker *w)
 {
-	const struct corr_rate r = corr_rate_of(ANSWERS_PER_S, ANSWERS_BURST, 1);
+	const struct corr_rate r = corr_rate_of(ANSWERS_PER_S, ANSWERS_BURST);
 
 	if (corr_rate_take(&r, &w->answer_rate, w->now_us))
 		return true;

@@ -78,7 +78,12 @@ FIREWALL = f"""
 [service "web"]
 address = {VIP}
 port = 7000
-max-connections = 150
+max-per-client = 150
+
+[service "web6"]
+address = {VIP6}
+port = 7000
+max-connections = 60
 
 [rule "inspect"]
 action = via
@@ -104,8 +109,8 @@ def test_maps(make_lab):
     report = wait_for(lambda: (lambda r: r if "" not in r["names"] else None)(holder.report()), 30)
     assert report["refused"] == 3 and sum(report["names"].values()) == 150, report
     assert set(report["names"]) == {"s1", "s2", "s3"}
-    six = Holder(lab, 60, VIP6)
-    nobody_lost(six.settled(), 60)
+    six = Holder(lab, 61, VIP6)
+    assert (lambda r: (r["refused"], sum(r["names"].values())))(six.settled()) == (1, 60)
     flows = [f for f in lab.ctl("map", "show", "flows")["flows"] if f["protocol"] == 6]
     assert {f["worker"] for f in flows} == {0, 1}
     assert len({(f["client"], f["address"]) for f in flows}) == len(flows), "no flow twice"

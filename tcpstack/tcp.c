@@ -233,7 +233,7 @@ void tcp_init(struct tcp_conn *c, const struct tcp_cfg *cfg)
 	memset(c, 0, sizeof(*c));
 	c->cfg = cfg;
 	c->nagle = cfg->nagle;
-	c->cc = cfg->cc;
+	tcp_cc_use(c, cfg->cc);
 	tcp_set_state(c, TCP_S_CLOSED);
 }
 
@@ -350,7 +350,7 @@ void tcp_produced(struct tcp_conn *c, uint32_t bytes, uint64_t now)
 		return;
 	if (!in_order(c->snd_una, c->snd_avail + bytes))
 		return;
-	if (tcp_cc_of(c)->path)
+	if (c->modelled)
 		tcp_rate_dry(c, now);
 	c->snd_avail += bytes;
 }

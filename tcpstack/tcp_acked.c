@@ -126,7 +126,7 @@ void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 
 	if (tcp_lt(seg->ack, c->snd_una))
 		return;
-	if (tcp_cc_of(c)->path && flight) {
+	if (c->modelled && flight) {
 		tcp_rate_dry(c, now);
 		sample = (struct tcp_sample){.any = false};
 		a.sample = &sample;

@@ -43,7 +43,7 @@ bool tcp_cc_may_grow(const struct tcp_conn *c)
 
 void tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint64_t now)
 {
-	if (tcp_cc_of(c)->path)
+	if (c->modelled)
 		return;
 	if (c->cwnd < c->ssthresh) {
 		uint32_t may = tcp_cc_of(c)->slow_start(c, acked);
@@ -67,11 +67,17 @@ void tcp_cc_reduce(struct tcp_conn *c)
 void tcp_cc_signal(struct tcp_conn *c)
 {
 	tcp_cc_reduce(c);
-	if (tcp_cc_of(c)->path)
+	if (c->modelled)
 		tcp_cc_of(c)->path->signal(c);
 	else
 		c->cwnd = c->ssthresh;
 	c->undo_ok = false;
+}
+
+void tcp_cc_use(struct tcp_conn *c, enum tcp_cc_kind k)
+{
+	c->cc = k;
+	c->modelled = tcp_cc_table[k]->path != NULL;
 }
 
 void tcp_cc_select(struct tcp_conn *c)
@@ -79,7 +85,7 @@ void tcp_cc_select(struct tcp_conn *c)
 	if (c->cc == c->cfg->cc)
 		return;
 	tcp_cc_of(c)->rest(c);
-	c->cc = c->cfg->cc;
+	tcp_cc_use(c, c->cfg->cc);
 	c->w_max = c->cwnd_prior = 0;
 	c->cwnd_unused = false;
 	tcp_cc_of(c)->rest(c);
@@ -87,7 +93,7 @@ void tcp_cc_select(struct tcp_conn *c)
 
 void tcp_cc_idle(struct tcp_conn *c)
 {
-	if (tcp_cc_of(c)->path)
+	if (c->modelled)
 		return; /* it restarts by pacing */
 	c->cwnd = tcp_min(c->cwnd, tcp_cc_initial(c));
 	tcp_cc_of(c)->rest(c);

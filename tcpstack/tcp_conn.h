@@ -193,6 +193,7 @@ struct tcp_conn {
 	bool epoch_valid : 1;	    /* CUBIC's epoch has begun */
 	bool zero_out : 1;	    /* the last window we advertised was 0 */
 	uint8_t limit : 2;	    /* enum tcp_limit */
+	bool modelled : 1;	    /* that one goes by a model of the path (tcp_cc.h) */
 	uint8_t cc : 2;		    /* enum tcp_cc_kind that has it, cfg->cc since tcp_set_cfg() */
 	bool ecn_ok : 1;	    /* both SYNs agreed on ECN, RFC 3168 */
 	bool ecn_ask : 1;	    /* opening: our SYN asks for ECN */

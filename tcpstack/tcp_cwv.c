@@ -32,7 +32,7 @@ void tcp_cwv_round(struct tcp_conn *c, uint64_t now)
 {
 	uint32_t used = c->used_max, ms = tcp_ms(now);
 
-	if (used >= c->cwnd - c->cwnd / 2 || c->cwnd <= tcp_cc_initial(c) || tcp_cc_of(c)->path) {
+	if (used >= c->cwnd - c->cwnd / 2 || c->cwnd <= tcp_cc_initial(c) || c->modelled) {
 		c->cwnd_unused = false;
 		return;
 	}

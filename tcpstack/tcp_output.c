@@ -188,7 +188,7 @@ static void send_new(struct tcp_conn *c, uint64_t now)
 		return;
 	if (!tcp_flight(c) && (tcp_ms(now) - c->sent_ms) > tcp_rto(c) / 1000)
 		tcp_cc_idle(c);
-	if (tcp_cc_of(c)->path && !tcp_flight(c) && c->snd_nxt != c->snd_avail)
+	if (c->modelled && !tcp_flight(c) && c->snd_nxt != c->snd_avail)
 		tcp_cc_of(c)->path->wake(c, now);
 	if (!tcp_pacing_early(c, now))
 		tcp_plpmtu_output(c, now);

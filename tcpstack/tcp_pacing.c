@@ -20,7 +20,7 @@
 
 static bool active(const struct tcp_conn *c)
 {
-	return (c->cfg->pacing || tcp_cc_of(c)->path) && c->srtt_us;
+	return (c->cfg->pacing || c->modelled) && c->srtt_us;
 }
 
 /* Bytes per second. During recovery cwnd may be small while much is SACKed: the flight counts. */
@@ -29,7 +29,7 @@ static uint64_t rate(const struct tcp_conn *c)
 	uint64_t window = tcp_max(c->cwnd, tcp_flight(c)), r;
 	uint32_t gain = GAIN_AVOIDANCE;
 
-	if (tcp_cc_of(c)->path)
+	if (c->modelled)
 		return tcp_cc_of(c)->path->rate(c);
 	if (c->cwnd < c->ssthresh && c->recovery != TCP_R_RECOVERY)
 		gain = GAIN_SLOW_START;

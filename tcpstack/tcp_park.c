@@ -81,7 +81,7 @@ static void restore(struct tcp_conn *c, const struct tcp_parked *p, const struct
 	TCP_FOREACH_KEPT_FLAG(_)
 #undef _
 	c->limit = p->limit;
-	c->cc = p->cc;
+	tcp_cc_use(c, p->cc);
 	c->stats = p->stats;
 	tcp_timer_set(c, p->timer, p->due);
 	c->snd_una = c->ready_nxt = c->want_nxt = c->snd_sml = c->rtt_seq = c->snd_nxt;

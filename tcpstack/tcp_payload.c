@@ -230,7 +230,7 @@ void tcp_ready(struct tcp_conn *c, uint32_t seq, uint32_t len, uint64_t now)
 		return;
 	tcp_trace_now(c, now);
 	tcp_trace(c, TCP_TR_READY, 0, 0, seq, len);
-	if (tcp_cc_of(c)->path)
+	if (c->modelled)
 		tcp_rate_dry(c, now);
 	if (clip(&start, &end, c->snd_nxt, c->want_nxt))
 		ready_add(c, start, end);

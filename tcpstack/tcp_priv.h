@@ -406,12 +406,13 @@ void tcp_recovery_reo(struct tcp_conn *c, uint64_t now); /* the reordering timer
 
 /* tcp_cc.c */
 void tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint64_t now); /* grows cwnd */
-bool tcp_cc_may_grow(const struct tcp_conn *c);	   /* it was used enough for that */
-void tcp_cc_reduce(struct tcp_conn *c);		   /* ssthresh for a congestion event */
-void tcp_cc_select(struct tcp_conn *c);		   /* the controller of its configuration */
-void tcp_cc_idle(struct tcp_conn *c);		   /* restart after idling, RFC 5681 4.1 */
-void tcp_cc_undo(struct tcp_conn *c);		   /* a reduction is taken back */
-uint32_t tcp_cc_initial(const struct tcp_conn *c); /* RFC 6928 */
+bool tcp_cc_may_grow(const struct tcp_conn *c);		 /* it was used enough for that */
+void tcp_cc_reduce(struct tcp_conn *c);			 /* ssthresh for a congestion event */
+void tcp_cc_use(struct tcp_conn *c, enum tcp_cc_kind k); /* has the connection from the start */
+void tcp_cc_select(struct tcp_conn *c);			 /* the controller of its configuration */
+void tcp_cc_idle(struct tcp_conn *c);			 /* restart after idling, RFC 5681 4.1 */
+void tcp_cc_undo(struct tcp_conn *c);			 /* a reduction is taken back */
+uint32_t tcp_cc_initial(const struct tcp_conn *c);	 /* RFC 6928 */
 
 void tcp_cc_signal(struct tcp_conn *c); /* congestion, with nothing to send again */
 

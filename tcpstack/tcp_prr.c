@@ -24,7 +24,7 @@ void tcp_prr_ack(struct tcp_conn *c, uint32_t delivered, bool safe)
 	uint32_t pipe = tcp_sack_pipe(c), mss = tcp_eff_mss(c);
 	int64_t may;
 
-	if (tcp_cc_of(c)->path)
+	if (c->modelled)
 		return;
 	c->prr_delivered += delivered;
 	if (pipe > c->ssthresh) {

@@ -95,7 +95,7 @@ void tcp_rec_sent(struct tcp_conn *c, uint32_t start, uint32_t end, uint64_t now
 		c->rec = r;
 	c->rec_tail = r;
 	c->n_rec++;
-	if (tcp_cc_of(c)->path)
+	if (c->modelled)
 		tcp_rate_sent(c, r, now);
 }
 
@@ -215,7 +215,7 @@ void tcp_rec_set(struct tcp_conn *c, struct tcp_txrec *r, uint32_t fate)
 		c->n_sacked++;
 	} else if (fate & TCP_REC_LOST) {
 		c->lost += len;
-		if (tcp_cc_of(c)->path)
+		if (c->modelled)
 			tcp_rate_lost(c, r);
 	}
 }
@@ -262,7 +262,7 @@ void tcp_rec_retx(struct tcp_conn *c, uint32_t seq, uint32_t end, uint64_t now)
 		tcp_rec_set(c, r, 0);
 		r->flags |= TCP_REC_RETX;
 		stamp(c, r, now);
-		if (tcp_cc_of(c)->path)
+		if (c->modelled)
 			tcp_rate_sent(c, r, now);
 	}
 	tcp_rec_tidy(c);

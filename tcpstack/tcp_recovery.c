@@ -97,7 +97,7 @@ void tcp_recovery_resize(struct tcp_conn *c, uint64_t now)
 /* snd_una reached the recovery point. */
 static void finish(struct tcp_conn *c)
 {
-	if (tcp_cc_of(c)->path)
+	if (c->modelled)
 		tcp_cc_of(c)->path->recovered(c);
 	else if (c->recovery == TCP_R_RECOVERY)
 		c->cwnd = c->ssthresh;

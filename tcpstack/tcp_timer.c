@@ -143,7 +143,7 @@ void tcp_timer(struct tcp_conn *c, uint64_t now)
 	tcp_trace_now(c, now);
 	tcp_trace(c, TCP_TR_TIMER, kind, c->backoff, c->snd_una, c->snd_nxt);
 	tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
-	if (tcp_cc_of(c)->path)
+	if (c->modelled)
 		tcp_rate_dry(c, now);
 	switch (kind) {
 	case TCP_T_COUNT:

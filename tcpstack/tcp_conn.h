@@ -366,7 +366,7 @@ struct tcp_conn {
 	uint8_t soft_error;    /* (readable) enum tcp_icmp_kind of the last soft error */
 };
 
-static_assert(sizeof(struct tcp_conn) <= 864, "one connection must stay small");
+static_assert(sizeof(struct tcp_conn) <= 832, "one connection must stay small");
 static_assert(offsetof(struct tcp_conn, stats) <= TCP_HOT_BYTES, "what is hot stays together");
 
 #endif

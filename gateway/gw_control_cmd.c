@@ -208,6 +208,7 @@ static const struct command commands[] = {
 	{"conn kill", gw_cmd_conn_kill},
 	{"log level", gw_cmd_log_level},
 	{"log show", gw_cmd_log_show},
+	{"log types", gw_cmd_log_types},
 	{"map show native", map_native},
 	{"map show accelerated", map_accelerated},
 	{"map show flows", gw_cmd_map_flows},

@@ -34,6 +34,11 @@ json_t *gw_cmd_log_show(struct gw *gw, const json_t *req)
 	return json_pack("{s:o}", "modules", gw_log_json());
 }
 
+json_t *gw_cmd_log_types(struct gw *gw, const json_t *req)
+{
+	return json_pack("{s:o}", "types", gw_log_types_json());
+}
+
 json_t *gw_cmd_log_level(struct gw *gw, const json_t *req)
 {
 	const char *name = json_string_value(json_object_get(req, "module"));
@@ -42,13 +47,15 @@ json_t *gw_cmd_log_level(struct gw *gw, const json_t *req)
 	const int module = all ? GW_LM_COUNT : gw_log_module_parse(name ? name : "");
 	const int level = gw_log_level_parse(to ? to : "");
 
-	if (module < 0)
-		return json_pack("{s:s}", "error",
-				 "no such module; \"log show\" names them, \"all\" means each");
 	if (level < 0)
 		return json_pack("{s:s}", "error",
 				 "a level is error, warning, notice, info or debug");
-	gw_log_set((enum gw_log_module)module, (enum gw_log_level)level);
+	if (module >= 0)
+		gw_log_set((enum gw_log_module)module, (enum gw_log_level)level);
+	else if (!name || gw_log_set_type(name, (enum gw_log_level)level))
+		return json_pack("{s:s}", "error",
+				 "no such module; \"log show\" and \"log types\" name them, "
+				 "\"all\" means each");
 	gw_log(GW_LOG_NOTICE, "log level of %s: %s", name, to);
 	return json_pack("{s:s, s:s}", "module", name, "level", to);
 }

@@ -345,6 +345,7 @@ json_t *gw_control_cmd(struct gw *gw, uid_t asker, const json_t *req);
 /** Levels of the log, and a line about who asks for what (gw_control_log.c). */
 void gw_control_log(uid_t asker, const char *cmd);
 json_t *gw_cmd_log_show(struct gw *gw, const json_t *req);
+json_t *gw_cmd_log_types(struct gw *gw, const json_t *req);
 json_t *gw_cmd_log_level(struct gw *gw, const json_t *req);
 /** Adds to the row of an accelerated connection what `conn show` has more (gw_control_show.c). */
 void gw_control_detail(struct gw *gw, json_t *row);

@@ -252,6 +252,47 @@ void gw_log_set(enum gw_log_module module, enum gw_log_level level)
 		set_dpdk(level);
 }
 
+json_t *gw_log_types_json(void)
+{
+	json_t *list = json_array();
+	char *text = NULL, *p, *line;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return list;
+	rte_log_dump(f); /* the one call that tells names and numbers together */
+	fclose(f);
+	for (p = text; (line = strsep(&p, "\n"));) {
+		unsigned int id;
+		char name[64];
+
+		if (sscanf(line, "id %u: %63[^,],", &id, name) != 2 ||
+		    module_of((int)id) != GW_LM_DPDK)
+			continue;
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s}", "type", name, "level",
+						level_names[from_rte(rte_log_get_level(id))]));
+	}
+	free(text);
+	return list;
+}
+
+int gw_log_set_type(const char *name, enum gw_log_level level)
+{
+	json_t *all = gw_log_types_json(), *o;
+	int rc = ENOENT;
+	size_t i;
+
+	json_array_foreach(all, i, o)
+	{
+		if (strcmp(json_string_value(json_object_get(o, "type")), name) == 0)
+			rc = -rte_log_set_level((uint32_t)rte_log_register(name), to_rte(level));
+	}
+	json_decref(all);
+	return rc;
+}
+
 void gw_log_configure(const struct gw_cfg *cfg)
 {
 	for (int m = 0; m < GW_LM_DPDK; m++)

@@ -85,6 +85,10 @@ int gw_log_open(void);
 void gw_log_configure(const struct gw_cfg *cfg);
 /** Sets the level of a module, or with GW_LM_COUNT of all. Control thread. */
 void gw_log_set(enum gw_log_module module, enum gw_log_level level);
+/** Sets the level of one log type of DPDK ("pmd.net.mlx5"). 0 or ENOENT. Control thread. */
+int gw_log_set_type(const char *name, enum gw_log_level level);
+/** DPDK's log types with their levels: an array, the caller's. Control thread. */
+json_t *gw_log_types_json(void);
 /** Modules with their levels and counts: an array, the caller's. Control thread. */
 json_t *gw_log_json(void);
 /** Control thread, now and then: tells how many lines were suppressed. */

@@ -129,6 +129,12 @@ static const struct tab_col log_cols[] = {
 	{"ABOUT", "about", TAB_TEXT},	{NULL, NULL, TAB_TEXT},
 };
 
+static const struct tab_col type_cols[] = {
+	{"TYPE", "type", TAB_TEXT},
+	{"LEVEL", "level", TAB_TEXT},
+	{NULL, NULL, TAB_TEXT},
+};
+
 static const struct tab_col memory_cols[] = {
 	{"WORKER", "worker", TAB_NUMBER},
 	{"MBUFS", "mbufs", TAB_NUMBER},
@@ -182,6 +188,7 @@ static const struct command commands[] = {
 	{"conn decelerate", 1, 2, "CONN", NULL, NULL, "", "hand it back to its server's kernel"},
 	{"conn kill", 1, 2, "CONN", NULL, NULL, "", "reset it at both ends"},
 	{"log show", 0, 0, "", "modules", log_cols, "", "levels of the log by module, and counts"},
+	{"log types", 0, 0, "", "types", type_cols, "", "levels of DPDK's libraries and drivers"},
 	{"log level", 2, 2, "MODULE LEVEL", NULL, NULL, "", "changes one until the next start"},
 	{"map show native", 0, 0, "", "native", native_cols, "no host is attached",
 	 "destination address to fabric address"},

@@ -230,6 +230,11 @@ static void lines_of_dpdk_look_like_ours(void **state)
 	gw_log_set(GW_LM_DPDK, GW_LOG_NOTICE);
 	rte_log(RTE_LOG_NOTICE, (uint32_t)type, "LIB: now\n");
 	assert_non_null(strstr(written(), "tagd: notice: dpdk: LIB: now\n"));
+	assert_int_equal(gw_log_set_type("lib.test", GW_LOG_ERROR), 0);
+	rte_log(RTE_LOG_WARNING, (uint32_t)type, "LIB: less\n");
+	assert_null(strstr(written(), "less"));
+	assert_int_equal(gw_log_set_type("lib.none", GW_LOG_ERROR), ENOENT);
+	assert_int_equal(gw_log_set_type("tagd.port", GW_LOG_DEBUG), ENOENT);
 	gw_log_as(GW_LM_PORT, GW_LOG_INFO, "modules keep their levels");
 	assert_null(strstr(written(), "keep"));
 }

@@ -155,6 +155,16 @@ def test_compliance_is_complete():
     assert len(seen) == len(set(seen)), "twice: " + str({s for s in seen if seen.count(s) > 1})
 
 
+def test_paths_named_in_the_documents_exist():
+    folders = {p.name for p in TOP.iterdir() if p.is_dir()}
+    missing = []
+    for path in [TOP / "README.md", *(TOP / "docs").iterdir()]:
+        for name in re.findall(r"[`(]((?:\w+)/[\w./*-]*)[`)]", path.read_text()):
+            if name.split("/")[0] in folders and not list(TOP.glob(name.rstrip("/"))):
+                missing.append(f"{path.name}: {name}")
+    assert not missing
+
+
 @pytest.mark.parametrize("page", sorted(p.name for p in (TOP / "docs").glob("*.[1-9]")))
 def test_manual_pages_render(page):
     """Both formatters of this world have nothing to complain about."""

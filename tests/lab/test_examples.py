@@ -53,8 +53,30 @@ protocol = tcp
 destination-port = 23
 """
 
-# Slow fetches from these ports of the client: they last as long as the examples.
+# Slow fetches from these ports of the client: something moves at any time, for as long as the examples last.
 SLOW = range(40001, 40006)
+FETCH = """
+import socket, sys, time
+held = []
+for port in map(int, sys.argv[1:]):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    s.bind(("10.77.0.2", port))
+    s.connect(("10.77.0.11", 80))
+    s.sendall(b"GET /file HTTP/1.0\\r\\n\\r\\n")
+    s.setblocking(False)
+    held.append(s)
+while held:
+    time.sleep(0.05)
+    for s in list(held):
+        try:
+            if not s.recv(20000):
+                held.remove(s)
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            held.remove(s)
+"""
 
 
 def why_not(example):
@@ -149,9 +171,7 @@ def busy(make_module_lab):
     for server in (1, 2):
         lab.nginx(root, server)
     lab.fetch("http://10.77.0.100/")
-    for port in SLOW:
-        lab.start("client", "curl", "-s", "-o", "/dev/null", "--limit-rate", "400k", "--local-port", port,
-                  "http://10.77.0.11/file")
+    lab.start("client", "python3", "-c", FETCH, *SLOW)
     lab.start("client", "nc", "-p", 40010, "10.77.0.11", 80, stdin=subprocess.PIPE)  # asks for nothing
     wait_for(lambda: len([c for c in lab.conns() if c["mode"] == "accelerated"]) == len(SLOW), what="slow fetches")
     return lab

@@ -130,6 +130,7 @@ struct gw_accel {
 	uint32_t fresh_conns; /* never used from here on */
 	uint32_t n_conns;     /* in use, GONE ones included */
 	struct gw_live *live; /* n_live of them, touched when first used (gw_live.c) */
+	void *live_mem;	      /* the memory they are in */
 	uint32_t n_live;      /* connections that may be at work at the same time */
 	uint32_t live_fresh;  /* never used from here on */
 	uint32_t live_used;   /* in use */

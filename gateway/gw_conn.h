@@ -14,6 +14,7 @@
 #ifndef GATEWAY_GW_CONN_H
 #define GATEWAY_GW_CONN_H
 
+#include <stdalign.h>
 #include <sys/queue.h>
 
 #include "gateway/gw.h"
@@ -113,12 +114,14 @@ struct gw_conn {
 	struct tcp_parked parked; /* its TCP while it rests */
 };
 
+#define GW_LINE 64 /* bytes of a cache line: what is hot of a struct tcp_conn fills two */
+
 /** A connection's TCP while it is at work, of the worker's pool. */
 struct gw_live {
-	struct tcp_conn tcp;	   /* first: the core's functions get this */
-	struct gw_conn *conn;	   /* whose it is, NULL: nobody's */
-	uint64_t used_us;	   /* when it was last given something to do */
-	SLIST_ENTRY(gw_live) free; /* in gw_accel.live_free */
+	alignas(GW_LINE) struct tcp_conn tcp; /* first: the core's functions get this */
+	struct gw_conn *conn;		      /* whose it is, NULL: nobody's */
+	uint64_t used_us;		      /* when it was last given something to do */
+	SLIST_ENTRY(gw_live) free;	      /* in gw_accel.live_free */
 };
 
 static_assert(GW_MAX_ARENAS <= 256 && GW_MAX_SERVICES <= 256 && GW_MAX_PORTS <= 256, "one byte");

@@ -23,9 +23,10 @@
 
 int gw_live_open(struct gw_accel *a, uint32_t n)
 {
-	a->live = calloc(n, sizeof(*a->live));
-	if (!a->live)
+	a->live_mem = calloc(n + 1, sizeof(*a->live)); /* zero without being touched */
+	if (!a->live_mem)
 		return ENOMEM;
+	a->live = RTE_PTR_ALIGN_CEIL(a->live_mem, GW_LINE);
 	a->n_live = n;
 	SLIST_INIT(&a->live_free);
 	return 0;
@@ -33,7 +34,7 @@ int gw_live_open(struct gw_accel *a, uint32_t n)
 
 void gw_live_close(struct gw_accel *a)
 {
-	free(a->live);
+	free(a->live_mem);
 }
 
 /* True while nothing but its timers can make the connection do something. */

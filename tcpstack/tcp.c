@@ -155,12 +155,12 @@ static void import_sender(struct tcp_conn *c, const struct tcp_state_io *st, uin
 	c->rtt_seq = st->snd_nxt;
 	c->used_max = tcp_flight(c);
 	c->min_rtt_us = st->srtt_us;
-	c->min_rtt_ms = tcp_ms(now);
+	c->min_rtt_at = (uint16_t)(now >> 20);
 	c->reo_mult = 1;
 	c->stats.limit_since_ms = tcp_ms(now);
 	c->stats.max_rtt_us = st->srtt_us;
 	c->sent_ms = tcp_ms(now);
-	c->alive_ms = tcp_ms(now);
+	c->alive_known = false;
 	c->srtt_us = st->srtt_us;
 	c->rttvar_us = st->srtt_us ? st->rttvar_us : 0;
 	c->ssthresh = st->ssthresh ? tcp_max(st->ssthresh, 2u * st->mss) : UINT32_MAX;

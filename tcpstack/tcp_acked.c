@@ -65,7 +65,7 @@ static void advance_una(struct tcp_conn *c, struct tcp_ack *a)
 	cumulative(c, a);
 	c->snd_una = ack;
 	c->rto_us = (uint32_t)a->now;
-	c->alive_ms = tcp_ms(a->now);
+	c->alive_known = false;
 	c->tlp_due = false;
 	tcp_payload_trim(c);
 	tcp_pmtu_acked(c, a->now);
@@ -133,8 +133,8 @@ void tcp_acked(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 	}
 	a.acked = seg->ack - c->snd_una;
 	tcp_window_in(c, seg);
-	if (!c->snd_wnd || !flight)
-		c->alive_ms = tcp_ms(now);
+	if (!c->snd_wnd || c->timer == TCP_T_PERSIST)
+		tcp_alive(c, now);
 	if (!take_in(c, &a))
 		return;
 	a.dup = flight && is_duplicate(c, &a, wnd);

@@ -19,7 +19,7 @@
 #include "tcpstack/tcp_bbr.h"
 #include "tcpstack/tcp_pool.h"
 
-#define TCP_HOT_BYTES 208 /* of struct tcp_conn: all that traffic in order touches (tests/hot) */
+#define TCP_HOT_BYTES 128 /* of struct tcp_conn: what traffic in order touches (tests/hot) */
 #define TCP_RX_MAX    2	  /* disjoint ranges of a retransmission's ready payload */
 #define TCP_READY_MAX 3	  /* ranges of ready payload beyond gaps; more are asked for again */
 
@@ -131,142 +131,173 @@ struct tcp_stats {
 	uint16_t mtu_rises;	 /* probes that arrived */
 };
 
-/** One connection. */
+/**
+ * One connection. What an ACK, a segment in order or a segment that is sent touches when nothing is
+ * lost comes first, in the order of use: two cache lines for all of that, and a third one for what
+ * is in flight and for a window that grows (tests/hot). The file that owns a member is named with
+ * its group, or in tcp_priv.h.
+ */
 struct tcp_conn {
-	/*
-	 * The first cache line: what everything needs. Members are in the order of use; what an
-	 * ACK or a segment in order touches comes first and ends at `stats` (tests/hot). The
-	 * file that owns a member is named with its group, or in tcp_priv.h.
-	 */
-	const struct tcp_cfg *cfg;  /* tunables and actions, shared, outlives the connection */
-	uint32_t t_snd;		    /* when the sender timer is due, low 32 bits (tcp_timer.c) */
-	uint32_t t_ack;		    /* with ack_later: when the ACK is due, low 32 bits */
-	uint8_t state;		    /* (readable) enum tcp_state */
-	uint8_t timer;		    /* (readable) enum tcp_timer_kind of t_snd */
-	uint8_t recovery;	    /* (readable) enum tcp_recovery_state */
-	uint8_t backoff;	    /* (readable) consecutive timeouts */
-	uint8_t snd_wscale;	    /* shift for windows received */
-	uint8_t rcv_wscale;	    /* shift for windows sent */
-	uint8_t n_ooo;		    /* used entries of ooo[] */
-	uint8_t n_ooo_placed;	    /* used entries of ooo_placed[] */
-	uint16_t mss;		    /* (readable) payload per segment before options */
-	uint16_t rcv_mss;	    /* largest segment seen from the client, for delayed ACKs */
-	bool wscale_ok : 1;	    /* window scaling in use */
-	bool sack_ok : 1;	    /* SACK in use */
-	bool ts_ok : 1;		    /* timestamps in use */
-	bool ts_recent_valid : 1;   /* ts_recent is known */
-	bool fin_wanted : 1;	    /* tcp_shutdown() was called */
-	bool fin_sent : 1;	    /* our FIN is inside snd_nxt */
-	bool fin_rcvd : 1;	    /* the client's FIN is inside rcv_nxt */
-	bool fin_known : 1;	    /* the client's FIN was seen, at fin_seq */
-	bool fin_placed : 1;	    /* the client's FIN is inside rcv_placed */
-	bool quiesced : 1;	    /* nothing new is sent any more */
-	bool drained : 1;	    /* TCP_E_DRAINED was told */
-	bool failed : 1;	    /* payload cannot be had: nothing more is sent */
-	bool rst_due : 1;	    /* RST is to be sent at the next tcp_output() */
-	bool ack_now : 1;	    /* ACK is due */
-	bool ack_later : 1;	    /* ACK is due at t_ack */
-	bool ack_on_place : 1;	    /* ACK is due at once when everything accepted is placed */
-	bool ecn_echo : 1;	    /* CE was received and not answered by CWR, RFC 3168 */
-	bool probe_due : 1;	    /* zero-window probe is due */
-	bool tlp_due : 1;	    /* tail loss probe is due */
-	bool tlp_out : 1;	    /* a tail loss probe is unanswered */
-	bool tlp_retx : 1;	    /* that probe was a retransmission */
-	bool cwnd_limited : 1;	    /* cwnd was what kept us from sending, since the last ACK */
-	bool cwnd_unused : 1;	    /* less than half of cwnd is used, since unused_ms */
-	bool pace_wait : 1;	    /* payload that may leave waits for pace_ns */
-	bool retx_wait : 1;	    /* a retransmission that may leave waits for its payload */
-	bool undo_ok : 1;	    /* undo_* hold the state before the reduction */
-	bool undo_retx : 1;	    /* something was retransmitted since, undo_tsval is its time */
-	bool undo_judged : 1;	    /* the first ACK since has been looked at */
-	uint8_t frto : 2;	    /* enum tcp_frto_step */
-	bool rx_wanted : 1;	    /* payload is wanted for a retransmission, rx_start to rx_end */
-	bool marked : 1;	    /* sacked, lost, n_sacked or dup_acks may be other than 0 */
-	bool dsack_due : 1;	    /* dsack is to be reported */
-	bool rec_wait : 1;	    /* new payload waits for a transmission record */
-	bool rack_valid : 1;	    /* rack_us, rack_end and rack_rtt_us are known */
-	bool fack_valid : 1;	    /* rack_fack is known; else snd_una is it */
-	bool reordering : 1;	    /* the path was seen to reorder */
-	bool reo_wait : 1;	    /* reo_us is when the reordering window ends */
-	bool dsack_round_valid : 1; /* dsack_round is known */
-	bool hs_end_valid : 1;	    /* HyStart++'s first round has begun */
-	bool epoch_valid : 1;	    /* CUBIC's epoch has begun */
-	bool zero_out : 1;	    /* the last window we advertised was 0 */
-	uint8_t limit : 2;	    /* enum tcp_limit */
-	bool modelled : 1;	    /* that one goes by a model of the path (tcp_cc.h) */
-	uint8_t cc : 2;		    /* enum tcp_cc_kind that has it, cfg->cc since tcp_set_cfg() */
-	bool ecn_ok : 1;	    /* both SYNs agreed on ECN, RFC 3168 */
-	bool ecn_ask : 1;	    /* opening: our SYN asks for ECN */
-	bool cwr_due : 1;	    /* the next new segment carries CWR (tcp_ecn.c) */
-	bool syn_due : 1;	    /* opening: the SYN or SYN-ACK is to be sent */
-	bool syn_sent : 1;	    /* opening: it was sent */
-	bool syn_lost : 1;	    /* the SYN or SYN-ACK was sent again after a timeout */
-	bool syn_rst_due : 1;	    /* opening: a RST with syn_rst is to be sent */
-	bool nagle : 1;		    /* short segments wait for ACKs of short ones */
-	bool cork : 1;		    /* short segments wait */
-	bool keepalive : 1;	    /* silence is probed */
-	bool keep_due : 1;	    /* a keepalive is to be sent */
-	bool urg_in : 1;	    /* rcv_up is known */
-	bool urg_out : 1;	    /* snd_up is not acknowledged */
-	bool pm_sent : 1;	    /* a full segment of this size was sent */
-	bool pm_proven : 1;	    /* and acknowledged */
-	bool pm_out : 1;	    /* a probe is out */
-	bool pm_bad : 1;	    /* and an ICMP error says that it did not fit */
-	bool pm_hole : 1;	    /* the size fell because of timeouts, not of an ICMP error */
-	bool pm_low : 1;	    /* mss is less than mss_max */
-	uint8_t pm_rtos : 3;	    /* timeouts in a row at this size, saturating */
-	bool ptb_pending : 1;	    /* an ICMP error waits for a timeout */
-	bool is_v6 : 1;		    /* over IPv6 */
-	bool df_off : 1;	    /* IPv4: sent without DF */
-	uint8_t n_ready;	    /* used entries of ready[] */
-	uint8_t segs[TCP_N_COUNT];  /* what stats.segs[] does not have yet, by enum tcp_segs */
-	uint8_t quick;		    /* ACKs still to be sent without delay */
-	uint32_t snd_una;	    /* (readable) oldest unacknowledged */
-	uint32_t snd_nxt; /* (readable) next to send; retransmission never moves it back */
+	const struct tcp_cfg *cfg; /* tunables and actions, shared, outlives the connection */
+	uint32_t t_snd;		   /* when the sender timer is due, low 32 bits (tcp_timer.c) */
+	uint32_t t_ack;		   /* with ack_later: when the ACK is due, low 32 bits */
+	uint8_t state : 4;	   /* (readable) enum tcp_state */
+	uint8_t timer : 4;	   /* (readable) enum tcp_timer_kind of t_snd */
+	uint8_t snd_wscale : 4;	   /* shift for windows received, 0 without wscale_ok */
+	uint8_t rcv_wscale : 4;	   /* shift for windows sent, the same */
+	uint8_t n_ooo : 3;	   /* used entries of ooo[] */
+	uint8_t n_ooo_placed : 3;  /* used entries of ooo_placed[] */
+	uint8_t recovery : 2;	   /* (readable) enum tcp_recovery_state */
+	uint8_t quick;		   /* ACKs still to be sent without delay */
+	uint8_t backoff;	   /* (readable) consecutive timeouts */
+	uint8_t n_ready;	   /* used entries of ready[] */
+	uint16_t mss;		   /* (readable) payload per segment before options */
+	uint8_t frto : 2;	   /* enum tcp_frto_step */
+	uint8_t limit : 2;	   /* enum tcp_limit */
+	uint8_t cc : 2;		   /* enum tcp_cc_kind that has it, cfg->cc since tcp_set_cfg() */
+	bool modelled : 1;	   /* that one goes by a model of the path (tcp_cc.h) */
+	bool boxed : 1;		   /* box names a black box */
+	bool alive_known : 1;	   /* alive_ms is known; else it is the time of rto_us */
+	uint8_t pm_rtos : 3;	   /* timeouts in a row at this size, saturating */
+	bool sack_ok : 1;	   /* SACK in use */
+	bool ts_ok : 1;		   /* timestamps in use */
+	bool ts_recent_valid : 1;  /* ts_recent is known */
+	bool fin_wanted : 1;	   /* tcp_shutdown() was called */
+	bool fin_sent : 1;	   /* our FIN is inside snd_nxt */
+	bool fin_rcvd : 1;	   /* the client's FIN is inside rcv_nxt */
+	bool fin_known : 1;	   /* the client's FIN was seen, at fin_seq */
+	bool fin_placed : 1;	   /* the client's FIN is inside rcv_placed */
+	bool quiesced : 1;	   /* nothing new is sent any more */
+	bool failed : 1;	   /* payload cannot be had: nothing more is sent */
+	bool rst_due : 1;	   /* RST is to be sent at the next tcp_output() */
+	bool ack_now : 1;	   /* ACK is due */
+	bool ack_later : 1;	   /* ACK is due at t_ack */
+	bool ack_on_place : 1;	   /* ACK is due at once when everything accepted is placed */
+	bool ecn_echo : 1;	   /* CE was received and not answered by CWR, RFC 3168 */
+	bool probe_due : 1;	   /* zero-window probe is due */
+	bool tlp_due : 1;	   /* tail loss probe is due */
+	bool tlp_out : 1;	   /* a tail loss probe is unanswered */
+	bool cwnd_limited : 1;	   /* cwnd was what kept us from sending, since the last ACK */
+	bool cwnd_unused : 1;	   /* less than half of cwnd is used, since unused_ms */
+	bool pace_wait : 1;	   /* payload that may leave waits for pace_ns */
+	bool retx_wait : 1;	   /* a retransmission that may leave waits for its payload */
+	bool undo_ok : 1;	   /* undo_* hold the state before the reduction */
+	bool rx_wanted : 1;	   /* payload is wanted for a retransmission, rx_start to rx_end */
+	bool marked : 1;	   /* sacked, lost, n_sacked or dup_acks may be other than 0 */
+	bool dsack_due : 1;	   /* dsack is to be reported */
+	bool rec_wait : 1;	   /* new payload waits for a transmission record */
+	bool rack_valid : 1;	   /* rack_us, rack_end and rack_rtt_us are known */
+	bool fack_valid : 1;	   /* rack_fack is known; else snd_una is it */
+	bool reordering : 1;	   /* the path was seen to reorder */
+	bool reo_wait : 1;	   /* reo_us is when the reordering window ends */
+	bool hs_end_valid : 1;	   /* HyStart++'s first round has begun */
+	bool epoch_valid : 1;	   /* CUBIC's epoch has begun */
+	bool zero_out : 1;	   /* the last window we advertised was 0 */
+	bool ecn_ok : 1;	   /* both SYNs agreed on ECN, RFC 3168 */
+	bool cwr_due : 1;	   /* the next new segment carries CWR (tcp_ecn.c) */
+	bool nagle : 1;		   /* short segments wait for ACKs of short ones */
+	bool cork : 1;		   /* short segments wait */
+	bool keepalive : 1;	   /* silence is probed */
+	bool keep_due : 1;	   /* a keepalive is to be sent */
+	bool urg_in : 1;	   /* rcv_up is known */
+	bool urg_out : 1;	   /* snd_up is not acknowledged */
+	bool pm_sent : 1;	   /* a full segment of this size was sent */
+	bool pm_proven : 1;	   /* and acknowledged */
+	bool pm_out : 1;	   /* a probe is out */
+	bool pm_low : 1;	   /* mss is less than mss_max */
+	bool ptb_pending : 1;	   /* an ICMP error waits for a timeout */
+	bool df_off : 1;	   /* IPv4: sent without DF */
+	bool syn_lost : 1;	   /* the SYN or SYN-ACK was sent again after a timeout */
+	uint16_t rcv_mss;	   /* largest segment seen from the client, for delayed ACKs */
+	uint16_t min_rtt_at;	   /* when min_rtt_us was measured, in 2^20 us */
+	uint8_t segs[TCP_N_COUNT]; /* what stats.segs[] does not have yet, by enum tcp_segs */
 
-	/* Receiving in order and acknowledging: tcp_input.c, tcp_ooo.c, tcp_ack.c, tcp_time.c */
+	/* Sequence numbers, both directions; tcp_window.c, tcp_payload.c, tcp_input.c, tcp_ack.c */
+	uint32_t snd_una;    /* (readable) oldest unacknowledged */
+	uint32_t snd_nxt;    /* (readable) next to send; retransmission never moves it back */
+	uint32_t snd_wnd;    /* (readable) the client's window, bytes */
+	uint32_t snd_wl1;    /* SND.WL1 */
 	uint32_t rcv_nxt;    /* (readable) accepted: next in-order */
 	uint32_t rcv_placed; /* (readable) placed: what an ACK may say */
 	uint32_t rcv_acked;  /* last ACK sent, Last.ACK.sent of RFC 7323 */
 	uint32_t rcv_edge;   /* (readable) right edge promised */
 	uint32_t rcv_room;   /* right edge of the server's ring */
 	uint32_t rcv_max;    /* largest window the ring ever had */
+	uint32_t ready_nxt;  /* end of what is ready from snd_nxt on */
+	uint32_t want_nxt;   /* end of what was wanted */
+	uint32_t snd_avail;  /* (readable) end of the bytes produced */
+
+	/* Clocks and windows: tcp_time.c, tcp_rtt.c, tcp_cc.c, tcp_rack.c */
 	uint32_t ts_recent;  /* TS.Recent */
 	uint32_t ts_off;     /* TSval = ts_off + milliseconds */
 	uint32_t heard_ms;   /* when the client was heard last, for PAWS as well */
-	uint32_t snd_avail;  /* (readable) end of the bytes produced */
-	uint32_t snd_wnd;    /* (readable) the client's window, bytes */
-	uint32_t snd_wl1;    /* SND.WL1 */
-	uint32_t box; /* black box in cfg->boxes, which may have been lost; 0: none (tcp_trace.c) */
+	uint32_t sent_ms;    /* when payload was last emitted */
+	uint32_t srtt_us;    /* (readable) smoothed RTT, 0: not measured */
+	uint32_t rttvar_us;  /* (readable) its variation */
+	uint32_t min_rtt_us; /* (readable) RACK.min_RTT, 0: not measured */
+	uint32_t cwnd;	     /* (readable) congestion window */
+	uint32_t ssthresh;   /* (readable) slow start threshold, UINT32_MAX: none */
 
-	/* Both: windows, congestion, timers: tcp_window.c, tcp_cc.c, tcp_rtt.c, tcp_timer.c */
-	uint32_t ready_nxt; /* end of what is ready from snd_nxt on */
-	uint32_t want_nxt;  /* end of what was wanted */
-	uint32_t sent_ms;   /* when payload was last emitted */
-	uint32_t alive_ms;  /* when the client last made progress, for the user timeout */
-	uint32_t cwnd;	    /* (readable) congestion window */
-	uint32_t srtt_us;   /* (readable) smoothed RTT, 0: not measured */
-	uint32_t rto_us;    /* what RTO and probe timeout count from, low 32 bits */
-	uint32_t rttvar_us; /* (readable) its variation */
-	uint32_t ssthresh;  /* (readable) slow start threshold, UINT32_MAX: none */
-
-	/* Sending: tcp_payload.c, tcp_rec.c (the pool is in cfg), tcp_rack.c, tcp_hystart.c */
-	uint8_t hs_css;		    /* rounds of conservative slow start, 0: not in it */
+	/* In flight: tcp_rec.c (the pool is in cfg), tcp_rtt.c, tcp_cc.c, tcp_timer.c */
 	struct tcp_txrec *rec;	    /* the first, NULL: nothing is in flight */
 	struct tcp_txrec *rec_tail; /* the last */
-	uint16_t n_rec;		    /* (readable) records held */
-	uint32_t min_rtt_us;	    /* (readable) RACK.min_RTT, 0: not measured */
-	uint32_t min_rtt_ms;	    /* when it was measured */
+	uint32_t rto_us;	    /* what RTO and probe timeout count from, low 32 bits */
 	uint32_t rtt_seq;	    /* what was sent from here on is timed next */
 	uint32_t used_max;	    /* largest flight of this round trip (tcp_cc.c) */
-	uint32_t hs_end;	    /* HyStart++: end of the round */
-	uint16_t hs_last_ms;	    /* smallest RTT of the round before, UINT16_MAX: none */
-	uint16_t hs_cur_ms;	    /* smallest RTT of this round, UINT16_MAX: none */
-	uint16_t hs_base_ms;	    /* RTT that began conservative slow start */
+	uint16_t n_rec;		    /* (readable) records held */
+	uint8_t hs_css;		    /* rounds of conservative slow start, 0: not in it */
 	uint8_t hs_count;	    /* samples of this round, saturating */
+
+	/*
+	 * Congestion control, by a window (tcp_cubic.c, tcp_newreno.c, tcp_cwv.c; bytes,
+	 * milliseconds) or by a model of the path (tcp_rate.c, tcp_bbr*.c): tcp_cc_select()
+	 * changes from one to the other.
+	 */
+	union {
+		uint32_t w_max;	 /* CUBIC: window before the last reduction */
+		uint32_t bbr_bw; /* BBR: fastest rate; in Startup that of pacing */
+	};
+	union {
+		uint32_t cwnd_prior;	/* CUBIC: cwnd at the last reduction */
+		uint32_t bbr_in_flight; /* BBR: its inflight_long; 0 in Startup */
+	};
+	uint32_t unused_ms; /* with cwnd_unused: since then, or since the last decay */
+	union {
+		struct {
+			uint32_t w_est;	      /* what Reno would have */
+			uint32_t w_est_acked; /* acknowledged, not yet in w_est, or in cwnd */
+			uint32_t epoch_ms;    /* start of the epoch */
+			uint32_t k_ms;	      /* K: time from epoch to w_max */
+			uint32_t avoid_ms;    /* when the window could have grown last */
+			uint32_t pipe_ms;     /* start of the newer slot of pipe_ack[] */
+			uint32_t pipe_ack[2]; /* largest flight of the time before and since */
+		};
+		struct tcp_bbr bbr;
+	};
+
+	/* In the first slow start: tcp_hystart.c */
+	uint32_t hs_end;     /* end of the round */
+	uint16_t hs_last_ms; /* smallest RTT of the round before, UINT16_MAX: none */
+	uint16_t hs_cur_ms;  /* smallest RTT of this round, UINT16_MAX: none */
+	uint16_t hs_base_ms; /* RTT that began conservative slow start */
 
 	/* Cold from here on */
 	struct tcp_stats stats; /* (readable) */
+	uint32_t box;		/* with boxed: in cfg->boxes, may have been lost (tcp_trace.c) */
+	uint32_t alive_ms;	/* with alive_known: when the client last made progress */
+	bool drained : 1;	/* TCP_E_DRAINED was told */
+	bool undo_retx : 1;	/* something was retransmitted since, undo_tsval is its time */
+	bool undo_judged : 1;	/* the first ACK since has been looked at */
+	bool dsack_round_valid : 1; /* dsack_round is known */
+	bool tlp_retx : 1;	    /* that probe was a retransmission */
+	bool pm_bad : 1;	    /* and an ICMP error says that it did not fit */
+	bool pm_hole : 1;	    /* the size fell because of timeouts, not of an ICMP error */
+	bool is_v6 : 1;		    /* over IPv6 */
+	bool ecn_ask : 1;	    /* opening: our SYN asks for ECN */
+	bool syn_due : 1;	    /* opening: the SYN or SYN-ACK is to be sent */
+	bool syn_sent : 1;	    /* opening: it was sent */
+	bool syn_rst_due : 1;	    /* opening: a RST with syn_rst is to be sent */
+	bool wscale_ok : 1;	    /* window scaling in use */
 	uint64_t pace_ns; /* pacing: when the next payload may leave, nanoseconds (tcp_pacing.c) */
 	uint64_t t_late;  /* until then a hole is not reported, see tcp_expect_late() */
 	uint32_t max_wnd; /* largest snd_wnd seen */
@@ -315,32 +346,6 @@ struct tcp_conn {
 	uint8_t reo_mult;	/* RACK.reo_wnd_mult, 1 and more */
 	uint8_t reo_persist;	/* RACK.reo_wnd_persist */
 
-	/*
-	 * Congestion control, by a window (tcp_cubic.c, tcp_newreno.c, tcp_cwv.c; bytes,
-	 * milliseconds) or by a model of the path (tcp_rate.c, tcp_bbr*.c): tcp_cc_select()
-	 * changes from one to the other.
-	 */
-	union {
-		uint32_t w_max;	 /* CUBIC: window before the last reduction */
-		uint32_t bbr_bw; /* BBR: fastest rate; in Startup that of pacing */
-	};
-	union {
-		uint32_t cwnd_prior;	/* CUBIC: cwnd at the last reduction */
-		uint32_t bbr_in_flight; /* BBR: its inflight_long; 0 in Startup */
-	};
-	uint32_t unused_ms; /* with cwnd_unused: since then, or since the last decay */
-	union {
-		struct {
-			uint32_t w_est;	      /* what Reno would have */
-			uint32_t w_est_acked; /* acknowledged, not yet in w_est, or in cwnd */
-			uint32_t epoch_ms;    /* start of the epoch */
-			uint32_t k_ms;	      /* K: time from epoch to w_max */
-			uint32_t avoid_ms;    /* when the window could have grown last */
-			uint32_t pipe_ms;     /* start of the newer slot of pipe_ack[] */
-			uint32_t pipe_ack[2]; /* largest flight of the time before and since */
-		};
-		struct tcp_bbr bbr;
-	};
 	struct tcp_rate rate;
 
 	/* Receiver: tcp_input.c, tcp_ooo.c, tcp_ack.c */
@@ -367,6 +372,6 @@ struct tcp_conn {
 };
 
 static_assert(sizeof(struct tcp_conn) <= 832, "one connection must stay small");
-static_assert(offsetof(struct tcp_conn, stats) <= TCP_HOT_BYTES, "what is hot stays together");
+static_assert(offsetof(struct tcp_conn, rec) == TCP_HOT_BYTES, "what is hot stays together");
 
 #endif

@@ -27,11 +27,11 @@ void tcp_open_begin(struct tcp_conn *c, const struct tcp_offer *o, const struct 
 	c->stats.out_start = iss + 1;
 	c->alive_ms = tcp_ms(now);
 	c->rcv_max = o->room;
-	c->rcv_wscale = tcp_offer_wscale(o);
 	c->syn_mss = o->mss;
 	c->is_v6 = !net_addr_is_v4(&f->remote);
 	c->mss = tcp_syn_mss(&(struct tcp_seg){0}, f, o->mss);
 	c->wscale_ok = o->opts & TCP_O_WSCALE;
+	c->rcv_wscale = c->wscale_ok ? tcp_offer_wscale(o) : 0;
 	c->sack_ok = o->opts & TCP_O_SACK;
 	c->ts_ok = o->opts & TCP_O_TS;
 	c->ecn_ask = o->opts & TCP_O_ECN;
@@ -65,6 +65,7 @@ void tcp_open_learn(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 	c->sack_ok = c->sack_ok && seg->sack_ok;
 	c->wscale_ok = c->wscale_ok && seg->has_wscale;
 	c->snd_wscale = c->wscale_ok ? seg->wscale : 0;
+	c->rcv_wscale = c->wscale_ok ? c->rcv_wscale : 0;
 	c->ecn_ok = c->ecn_ask && tcp_syn_ecn(seg);
 	if (seg->mss)
 		c->mss = (uint16_t)tcp_max(tcp_min(seg->mss, c->syn_mss), TCP_MSS_MIN);

@@ -39,7 +39,7 @@ static uint32_t burst(const struct tcp_conn *c, uint32_t len)
 static void sent_new(struct tcp_conn *c, uint32_t seq, uint32_t len, bool fin, uint64_t now)
 {
 	if (!tcp_flight(c))
-		c->alive_ms = tcp_ms(now);
+		c->alive_known = false; /* the timer begins now */
 	tcp_snd_to(c, seq + len + fin);
 	c->used_max = tcp_max(c->used_max, tcp_flight(c));
 	c->sent_ms = tcp_ms(now);
@@ -150,8 +150,10 @@ static bool retransmit(struct tcp_conn *c, uint64_t now)
 			c->cwnd_limited = true;
 			return false;
 		}
-		if (run.start == c->snd_una)
+		if (run.start == c->snd_una) {
+			tcp_alive_keep(c, now);
 			tcp_timer_restart(c, now);
+		}
 	}
 	return true;
 }

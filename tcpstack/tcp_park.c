@@ -29,7 +29,7 @@
 	_(recover) _(tlp_end) _(dup_acks)                        /* recovery is over */         \
 	_(prr_delivered) _(prr_out) _(prr_flight)                                               \
 	_(rack_us) _(rack_end) _(rack_rtt_us) _(rack_fack) _(reo_us) _(dsack_round)             \
-	_(ecn_seq) _(rto_us) _(undo_seq) _(undo_bytes)                                                     \
+	_(ecn_seq) _(rto_us) _(alive_ms) _(undo_seq) _(undo_bytes)                                                     \
 	_(undo_cwnd) _(undo_ssthresh) _(undo_tsval)                                             \
 	_(w_est) _(w_est_acked) _(epoch_ms) _(k_ms) _(avoid_ms)              /* an epoch begins anew */     \
 	_(pipe_ms) _(pipe_ack)                                   /* likewise */ \
@@ -42,7 +42,7 @@
 #define FOREACH_OVER_FLAG(_)                                                 \
 	_(tlp_out) _(tlp_retx) _(cwnd_limited) _(retx_wait)                  \
 	_(rack_valid) _(fack_valid) _(reo_wait) _(dsack_round_valid)         \
-	_(marked) _(pm_rtos)                                                 \
+	_(marked) _(pm_rtos) _(alive_known)                                              \
 	_(undo_ok) _(undo_retx) _(undo_judged) _(hs_end_valid) _(epoch_valid)                            \
 	_(pm_bad) _(ecn_ask) _(syn_sent)
 
@@ -89,6 +89,7 @@ static void restore(struct tcp_conn *c, const struct tcp_parked *p, const struct
 	c->ecn_seq = c->snd_nxt;
 	c->rcv_placed = c->rcv_acked = c->rcv_nxt;
 	c->pm_low = c->mss < c->mss_max;
+	c->boxed = c->box != 0;
 	c->fin_seq = c->rcv_nxt - 1;
 }
 

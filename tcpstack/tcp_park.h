@@ -37,10 +37,8 @@
 	_(uint32_t, srtt_us)	/* round-trip time */                     \
 	_(uint32_t, rttvar_us)                                            \
 	_(uint32_t, min_rtt_us)                                           \
-	_(uint32_t, min_rtt_ms)                                           \
 	_(uint32_t, unused_ms)                                            \
 	_(uint32_t, sent_ms)	/* when something last happened */        \
-	_(uint32_t, alive_ms)                                             \
 	_(uint32_t, heard_ms)                                             \
 	_(uint32_t, challenge_ms)                                         \
 	_(uint32_t, ts_off)	/* timestamps */                          \
@@ -51,6 +49,7 @@
 	_(uint32_t, box)	/* black box */                           \
 	_(uint16_t, mss)                                                  \
 	_(uint16_t, rcv_mss)                                              \
+	_(uint16_t, min_rtt_at)                                           \
 	_(uint16_t, mss_max)                                              \
 	_(uint16_t, pm_next)                                              \
 	_(uint8_t, pm_tries)                                              \

@@ -132,7 +132,7 @@ void tcp_trace_add(const struct tcp_conn *c, struct tcp_trace_ev ev);
 /* Every call of the owner's that gives the time begins with this: entries carry it. */
 static inline void tcp_trace_now(const struct tcp_conn *c, uint64_t now)
 {
-	if (c->box)
+	if (c->boxed)
 		tcp_trace_clock(c, now);
 }
 
@@ -140,7 +140,7 @@ static inline void tcp_trace_now(const struct tcp_conn *c, uint64_t now)
 static inline void tcp_trace(const struct tcp_conn *c, enum tcp_trace_kind kind, uint8_t what,
 			     uint16_t len, uint32_t a, uint32_t b)
 {
-	if (c->box)
+	if (c->boxed)
 		tcp_trace_add(c, (struct tcp_trace_ev){
 					 .kind = kind, .what = what, .len = len, .a = a, .b = b});
 }
@@ -481,7 +481,14 @@ void tcp_timer_grown(struct tcp_conn *c, uint64_t now);
 
 /* tcp_rto.c, tcp_tlp.c, tcp_persist.c */
 void tcp_rto_fire(struct tcp_conn *c, uint64_t now);
-bool tcp_user_timeout(const struct tcp_conn *c, uint64_t now); /* no progress for too long */
+void tcp_alive(struct tcp_conn *c,
+	       uint64_t now); /* the client made progress, or nothing is asked */
+/*
+ * Progress and the first transmission move rto_us, and alive_ms is looked up there when it is
+ * needed. To be called before rto_us moves for another reason.
+ */
+void tcp_alive_keep(struct tcp_conn *c, uint64_t now);
+bool tcp_user_timeout(struct tcp_conn *c, uint64_t now); /* no progress for too long */
 uint32_t tcp_tlp_pto(const struct tcp_conn *c); /* probe timeout in microseconds, 0: none */
 void tcp_tlp_fire(struct tcp_conn *c, uint64_t now);
 void tcp_tlp_output(struct tcp_conn *c, uint64_t now); /* emits the probe that is due */

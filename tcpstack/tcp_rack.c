@@ -14,18 +14,24 @@
  */
 #include "tcpstack/tcp_priv.h"
 
-#define MIN_RTT_MS    300000u /* life of the smallest RTT */
-#define DSACK_PERSIST 16      /* recoveries without a duplicate that end the wider window */
+#define MIN_RTT_AGE   286 /* life of the smallest RTT: five minutes, in 2^20 us */
+#define DSACK_PERSIST 16  /* recoveries without a duplicate that end the wider window */
+
+static uint16_t rtt_age(uint64_t now)
+{
+	return (uint16_t)(now >> 20);
+}
 
 void tcp_rack_min_rtt(struct tcp_conn *c, uint32_t us, uint64_t now)
 {
 	us = tcp_max(us, 1);
-	if (c->min_rtt_us && us > c->min_rtt_us && tcp_ms(now) - c->min_rtt_ms < MIN_RTT_MS)
+	if (c->min_rtt_us && us > c->min_rtt_us &&
+	    (uint16_t)(rtt_age(now) - c->min_rtt_at) < MIN_RTT_AGE)
 		return;
 	if (us != c->min_rtt_us && (!c->stats.min_rtt_us || us < c->stats.min_rtt_us))
 		c->stats.min_rtt_us = us; /* of all times */
 	c->min_rtt_us = us;
-	c->min_rtt_ms = tcp_ms(now);
+	c->min_rtt_at = rtt_age(now);
 }
 
 /* RACK_sent_after() of section 6.2: when times are equal the order of sequence numbers counts. */

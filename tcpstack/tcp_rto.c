@@ -9,8 +9,23 @@
  */
 #include "tcpstack/tcp_priv.h"
 
-bool tcp_user_timeout(const struct tcp_conn *c, uint64_t now)
+void tcp_alive(struct tcp_conn *c, uint64_t now)
 {
+	c->alive_ms = tcp_ms(now);
+	c->alive_known = true;
+}
+
+void tcp_alive_keep(struct tcp_conn *c, uint64_t now)
+{
+	int32_t ago = (int32_t)((uint32_t)now - c->rto_us);
+
+	if (!c->alive_known)
+		tcp_alive(c, now - (ago > 0 ? (uint32_t)ago : 0));
+}
+
+bool tcp_user_timeout(struct tcp_conn *c, uint64_t now)
+{
+	tcp_alive_keep(c, now);
 	return tcp_ms(now) - c->alive_ms >= c->cfg->user_timeout_us / 1000;
 }
 

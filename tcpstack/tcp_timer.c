@@ -67,7 +67,7 @@ static void rearm_idle(struct tcp_conn *c, uint64_t now)
 		tcp_timer_set(c, TCP_T_NONE, TCP_NEVER);
 	} else {
 		if (c->timer != TCP_T_PERSIST)
-			c->alive_ms = tcp_ms(now); /* nothing was asked of the client before */
+			tcp_alive(c, now); /* nothing was asked of the client before */
 		tcp_timer_set(c, TCP_T_PERSIST, now + tcp_rto(c));
 	}
 }
@@ -95,7 +95,8 @@ void tcp_timer_rearm(struct tcp_conn *c, uint64_t now)
 
 void tcp_timer_restart(struct tcp_conn *c, uint64_t now)
 {
-	c->rto_us = (uint32_t)now;
+	if (tcp_flight(c))
+		c->rto_us = (uint32_t)now;
 	tcp_timer_rearm(c, now);
 }
 

@@ -33,6 +33,7 @@ uint32_t tcp_tlp_pto(const struct tcp_conn *c)
 void tcp_tlp_fire(struct tcp_conn *c, uint64_t now)
 {
 	c->tlp_due = tcp_flight(c) > 0;
+	tcp_alive_keep(c, now);
 	c->rto_us = (uint32_t)now;
 	tcp_timer_set(c, TCP_T_RTO, now + tcp_rto(c));
 }

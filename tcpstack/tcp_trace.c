@@ -98,6 +98,7 @@ bool tcp_box_attach(struct tcp_conn *c, uint64_t now)
 	b->id = (uint32_t)((size_t)((uint8_t *)b - p->mem) / box_size(p->entries) + 1);
 	b->id |= ++b->users * (NUMBER + 1);
 	c->box = b->id;
+	c->boxed = true;
 	return true;
 }
 
@@ -108,6 +109,7 @@ void tcp_box_detach(struct tcp_conn *c)
 	if (b)
 		put_back(c->cfg->boxes, b);
 	c->box = 0;
+	c->boxed = false;
 }
 
 /* Writes an entry behind the newest one. */

@@ -20,7 +20,7 @@ static uint32_t sws_step(const struct tcp_conn *c)
 
 uint16_t tcp_window_field(struct tcp_conn *c)
 {
-	uint8_t shift = c->wscale_ok ? c->rcv_wscale : 0;
+	uint8_t shift = c->rcv_wscale;
 	uint32_t edge = c->rcv_edge, width, field;
 
 	if (tcp_lt(edge, c->rcv_room) && c->rcv_room - edge >= sws_step(c))
@@ -41,7 +41,7 @@ uint16_t tcp_window_field(struct tcp_conn *c)
 
 bool tcp_window_opened(const struct tcp_conn *c)
 {
-	uint32_t most = UINT16_MAX << (c->wscale_ok ? c->rcv_wscale : 0);
+	uint32_t most = UINT16_MAX << c->rcv_wscale;
 	uint32_t edge = c->rcv_room, whole = tcp_min(c->rcv_max, most), step, left;
 
 	/* Room that the field cannot express is no news: it would be a duplicate ACK. */
@@ -50,8 +50,7 @@ bool tcp_window_opened(const struct tcp_conn *c)
 	if (!tcp_lt(c->rcv_edge, edge))
 		return false;
 	step = edge - c->rcv_edge;
-	if (step <
-	    tcp_max(tcp_min(2u * c->mss, whole / 2), 1u << (c->wscale_ok ? c->rcv_wscale : 0)))
+	if (step < tcp_max(tcp_min(2u * c->mss, whole / 2), 1u << c->rcv_wscale))
 		return false;
 	/* A client with plenty of window left needs no update for each small read. */
 	left = tcp_lt(c->rcv_nxt, c->rcv_edge) ? c->rcv_edge - c->rcv_nxt : 0;
@@ -60,7 +59,7 @@ bool tcp_window_opened(const struct tcp_conn *c)
 
 void tcp_window_in(struct tcp_conn *c, const struct tcp_seg *seg)
 {
-	uint32_t wnd = (uint32_t)seg->wnd << (c->wscale_ok ? c->snd_wscale : 0);
+	uint32_t wnd = (uint32_t)seg->wnd << c->snd_wscale;
 
 	/*
 	 * An ACK that advances is newer than any before, also on a retransmission

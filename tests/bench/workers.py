@@ -12,6 +12,7 @@ import os
 import pathlib
 import platform
 import statistics
+import subprocess
 import tempfile
 
 from conftest import Lab
@@ -65,7 +66,19 @@ def measure(tmp, workers, queues, accelerate):
           f"{values[1]:8.3f} {values[2]:12.0f} {values[3]:8.1f} {values[4]:6.2f} {drops:7}", flush=True)
 
 
+def costs():
+    """Cycles of finding a packet's worker, and of handing a frame over, in one thread."""
+    program = pathlib.Path(os.environ["TAG_BUILD"]) / "tests/bench/hand_cost"
+    out = subprocess.run([program], capture_output=True, text=True, check=True).stdout
+    rows = [line.rsplit(" ", 1) for line in out.splitlines() if line[-1:].isdigit()]
+    assert len(rows) == 4, out
+    print(f"{'cycles, the fewest of many bursts':54}")
+    for text, value in rows:
+        print(f"{text:54} {value:>9}", flush=True)
+
+
 def main():
+    costs()
     cpu = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
     print(f"{os.cpu_count()} CPUs ({cpu}), Linux {platform.release()}; client, server and gateway share "
           f"them. Medians of {RUNS} downloads of {TOTAL_MB} MiB over {STREAMS} connections, MTU 1500.")

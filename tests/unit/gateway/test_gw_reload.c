@@ -309,6 +309,57 @@ static void test_random_reloads(void **state)
 	}
 }
 
+/* A file that somebody's editor, disk or cat has been at. */
+static void mutate(char *text, size_t n)
+{
+	for (int i = rand() % 2; i >= 0; i--) {
+		const size_t at = (size_t)rand() % n, from = (size_t)rand() % n;
+		const size_t len = (size_t)rand() % 6;
+
+		if (rand() % 2)
+			text[at] = (char)(rand() % 256);
+		else if (at + len <= n && from + len <= n)
+			memmove(text + at, text + from, len);
+	}
+}
+
+static void test_mutated_files_are_refused_or_placed(void **state)
+{
+	static const char good[] =
+		"[gateway]\nname = g\nhost-timeout = 5\n" PORT "announce = 2\n" SERVER(1)
+			SERVER(2) "weight = 3\nmac = 02:00:00:00:00:01\ncheck = http\n" SERVICE(1)
+				SERVICE(2) "servers = s1, s2\ntable-size = 251\n" RULE(1)
+					RULE(2) "source = 10.0.0.0/8\nprotocol = tcp\n";
+	const char *given = getenv("SEED");
+	const unsigned int seed = given ? (unsigned int)atoi(given) : (unsigned int)time(NULL);
+	char text[sizeof(good)], path[] = "/tmp/tagd-conf-XXXXXX";
+	FILE *quiet = fopen("/dev/null", "w");
+	int fd = mkstemp(path), passed = 0;
+
+	printf("seed %u\n", seed);
+	srand(seed);
+	clean(NULL);
+	load(&now, good);
+	attach(0);
+	for (int i = 0; i < 1000; i++) {
+		memcpy(text, good, sizeof(good));
+		mutate(text, sizeof(good) - 1);
+		assert_int_equal(pwrite(fd, text, sizeof(good) - 1, 0), sizeof(good) - 1);
+		if (gw_config_load(path, &next, quiet))
+			continue;
+		told[0] = '\0';
+		assert_int_equal(gw_config_diff(&now, &next, on_diff, NULL), 0);
+		assert_int_equal(gw_config_place(&next, &now, &use, quiet), 0);
+		assert_string_equal(next.server[0].name, now.server[0].name);
+		passed++;
+	}
+	printf("%d of 1000 were good\n", passed);
+	assert_in_range(passed, 1, 999);
+	fclose(quiet);
+	close(fd);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,6 +374,7 @@ int main(void)
 		cmocka_unit_test(test_no_room_for_more_servers),
 		cmocka_unit_test(test_ports_keep_their_order),
 		cmocka_unit_test(test_random_reloads),
+		cmocka_unit_test(test_mutated_files_are_refused_or_placed),
 	};
 
 	return cmocka_run_group_tests_name("gw_reload", tests, NULL, NULL);

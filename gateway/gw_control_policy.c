@@ -189,11 +189,12 @@ json_t *gw_cmd_server_list(struct gw *gw, const json_t *req)
 		const struct gw_host *h = &gw->host[i];
 		const struct corr_live_server *s = &gw->live->server[i];
 		bool here = h->state == GW_HOST_UP || h->state == GW_HOST_GREETING;
-		json_t *addrs = json_array();
 		char text[NET_ADDRSTR];
+		json_t *addrs;
 
 		if (!*h->cfg->name)
-			continue;
+			continue; /* a place that nobody has */
+		addrs = json_array();
 		for (uint32_t j = 0; j < h->cfg->n_addr; j++)
 			json_array_append_new(addrs,
 					      json_string(net_addr_str(&h->cfg->addr[j], text)));

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "gateway/gw_accel.h"
+#include "gateway/gw_way.h"
 
 /* The server hears of an error that ends nothing: the line tells it (RFC 9293 SHLD-25). */
 static void tell_server(struct gw_conn *c, enum tcp_icmp_kind kind)
@@ -43,6 +44,21 @@ static bool tell(struct gw_accel *a, const struct net_flow *flow, const struct t
 		tell_server(c, err->kind);
 	gw_accel_dirty(c);
 	return true;
+}
+
+bool gw_accel_icmp_ours(const struct gw_worker *w, const uint8_t *frame, const struct net_pkt *p)
+{
+	const struct gw_conn *c;
+	struct tcp_icmp_err err;
+	struct net_flow flow;
+	struct corr_flow f;
+
+	if (!w->accel || net_icmp_error(frame, p, &flow, &err) ||
+	    !net_addr_eq(&p->dst, &flow.local))
+		return false;
+	memcpy(&f, &flow, sizeof(f));
+	c = corr_accel_by_flow(w->accel->map, &f);
+	return c && gw_conn_running(c);
 }
 
 bool gw_accel_icmp(struct gw_worker *w, const struct rte_mbuf *m, const struct net_pkt *p)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/gw_accel.h"
+#include "gateway/gw_way.h"
 
 static_assert(sizeof(struct corr_flow) == sizeof(struct net_flow), "the same bytes");
 
@@ -130,12 +131,19 @@ void gw_conn_input(struct gw_conn *c, struct rte_mbuf *m, const struct net_pkt *
 	gw_accel_dirty(c);
 }
 
-bool gw_accel_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
-		 const struct net_pkt *p)
+struct gw_conn *gw_accel_find(const struct gw_worker *w, const struct net_pkt *p)
 {
 	struct gw_conn *c = w->accel ? find(w->accel, p) : NULL;
 
-	if (!c || c->state == GW_C_PREPARED)
+	return c && c->state != GW_C_PREPARED ? c : NULL;
+}
+
+bool gw_accel_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
+		 const struct net_pkt *p)
+{
+	struct gw_conn *c = gw_accel_find(w, p);
+
+	if (!c)
 		return false;
 	gw_conn_input(c, m, p);
 	return true;

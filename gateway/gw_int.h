@@ -12,6 +12,7 @@
 
 #include "gateway/gw.h"
 #include "gateway/gw_log.h"
+#include "gateway/gw_way.h"
 
 /** Bytes of one LAN frame of this port, without FCS: Ethernet, one tag, IP MTU. */
 #define GW_FRAME_MAX(mtu) ((uint32_t)(mtu) + 14 + 4)
@@ -161,6 +162,13 @@ void gw_lan_taken(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m)
 static inline void gw_drop(struct gw_worker *w, enum gw_drop why, struct rte_mbuf *m)
 {
 	w->stats.drop[why]++;
+	rte_pktmbuf_free(m);
+}
+
+/** The same of a frame that was judged to be dropped. */
+static inline void gw_drop_way(struct gw_worker *w, const struct gw_way *way, struct rte_mbuf *m)
+{
+	gw_whys(&w->stats)[way->why]++;
 	rte_pktmbuf_free(m);
 }
 

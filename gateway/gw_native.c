@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "gateway/gw_policy.h"
+#include "gateway/gw_way.h"
 #include "tcpstack/net_wire.h"
 
 #define SGE_MAX 8
@@ -22,15 +23,31 @@ static void sent(struct ib_op *op, enum ibv_wc_status status)
 	rte_pktmbuf_free(gw_mbuf_of_op(op));
 }
 
+/* True for TCP segments whose header is there. */
+static bool whole_tcp(const struct net_pkt *p)
+{
+	return p->proto == NET_PROTO_TCP && p->l4_off && !p->fragment;
+}
+
+enum gw_native_qp gw_native_qp(const struct gw_link *l, uint32_t len)
+{
+	if (!l->ah)
+		return GW_QP_ABSENT;
+	if (len <= l->ud_max)
+		return GW_QP_UD;
+	return l->rc_up ? GW_QP_RC : GW_QP_NONE;
+}
+
 void gw_native_send(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m)
 {
 	struct gw_link *l = &h->link[w->index];
 	uint32_t len = m->pkt_len, n = 0;
 	struct ibv_sge sge[SGE_MAX];
+	const enum gw_native_qp qp = gw_native_qp(l, len);
 	struct ib_encap *encap;
 	int rc;
 
-	if (!l->ah) {
+	if (qp == GW_QP_ABSENT) {
 		gw_drop(w, GW_DROP_NOT_ATTACHED, m);
 		return;
 	}
@@ -47,10 +64,11 @@ void gw_native_send(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m)
 		sge[n].lkey = gw_mbuf_lkey(w, (const void *)(uintptr_t)sge[n].addr);
 	}
 	gw_mbuf_priv(m)->op.done = sent;
-	if (len <= l->ud_max)
+	if (qp == GW_QP_UD)
 		rc = ib_qp_send_ud(&w->ud, l->ah, h->native.qpn, sge, (int)n, &gw_mbuf_priv(m)->op);
 	else
-		rc = l->rc_up ? ib_qp_send(&l->rc, sge, (int)n, &gw_mbuf_priv(m)->op) : EMSGSIZE;
+		rc = qp == GW_QP_RC ? ib_qp_send(&l->rc, sge, (int)n, &gw_mbuf_priv(m)->op)
+				    : EMSGSIZE;
 	if (rc) {
 		gw_drop(w, rc == EMSGSIZE ? GW_DROP_OVERSIZED : GW_DROP_FABRIC_FULL, m);
 		return;
@@ -59,13 +77,38 @@ void gw_native_send(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m)
 	w->stats.native_bytes_to_fabric += len;
 }
 
+void gw_hop_host(const struct gw_worker *w, const struct gw_host *h, const struct net_pkt *p,
+		 struct gw_hop *hop)
+{
+	const struct gw_port *port = gw_port_of(w->gw, &p->dst);
+
+	hop->dst = h->mac;
+	hop->src = port ? port->mac : w->gw->port[0].mac;
+	hop->mtu = h->mtu;
+	hop->too_big = p->frame_len - p->l3_off > h->mtu;
+	hop->clamp = whole_tcp(p) && port && port->cfg->mtu != h->mtu
+			     ? RTE_MIN(port->cfg->mtu, h->mtu)
+			     : 0;
+}
+
+void gw_hop_lan(const struct gw_host *h, const struct net_pkt *p, const struct gw_next_hop *nh,
+		struct gw_hop *hop)
+{
+	hop->dst = nh->mac;
+	hop->src = *gw_server_mac(h->cfg, &p->src, nh->port);
+	hop->mtu = nh->port->cfg->mtu;
+	hop->too_big = p->frame_len - p->l3_off > hop->mtu;
+	hop->clamp = whole_tcp(p) && hop->mtu != h->mtu ? RTE_MIN(hop->mtu, h->mtu) : 0;
+}
+
 void gw_native_to_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
 		       const struct net_pkt *p)
 {
 	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
-	struct gw_port *port = gw_port_of(w->gw, &p->dst);
+	struct gw_hop hop;
 
-	if (p->frame_len - p->l3_off > h->mtu) {
+	gw_hop_host(w, h, p, &hop);
+	if (hop.too_big) {
 		gw_event(w, GW_EV_OVERSIZED, "%u bytes of IP for server %s with MTU %u",
 			 p->frame_len - p->l3_off, h->cfg->name, h->mtu);
 		if (gw_port_of(w->gw, &p->src))
@@ -73,13 +116,12 @@ void gw_native_to_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *
 		gw_drop(w, GW_DROP_OVERSIZED, m);
 		return;
 	}
-	if (p->proto == NET_PROTO_TCP && p->l4_off && !p->fragment) {
+	if (whole_tcp(p))
 		gw_flows_seen(w, (const uint8_t *)eth, p, h->id, true);
-		if (port && port->cfg->mtu != h->mtu)
-			gw_mss_clamp(w, m, p, RTE_MIN(port->cfg->mtu, h->mtu));
-	}
-	eth->dst_addr = h->mac;
-	eth->src_addr = port ? port->mac : w->gw->port[0].mac;
+	if (hop.clamp)
+		gw_mss_clamp(w, m, p, hop.clamp);
+	eth->dst_addr = hop.dst;
+	eth->src_addr = hop.src;
 	gw_native_send(w, h, m);
 }
 
@@ -99,25 +141,26 @@ void gw_native_route(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
 	const struct corr_server *to = corr_native_by_addr(map, p->dst.b);
 	static const struct gw_port unknown; /* its MAC is zero */
 	struct gw_next_hop nh;
+	struct gw_hop hop;
 
 	if (to) {
 		hairpin(w, to, m, p);
 		return;
 	}
-	if (p->proto == NET_PROTO_TCP && p->l4_off && !p->fragment)
+	if (whole_tcp(p))
 		gw_flows_seen(w, (const uint8_t *)eth, p, h->id, false);
 	switch (gw_neigh_lookup(w, &p->dst, &nh)) {
 	case 0:
-		if (p->frame_len - p->l3_off > nh.port->cfg->mtu) {
-			gw_too_big(w, nh.port, h, m, p, nh.port->cfg->mtu);
+		gw_hop_lan(h, p, &nh, &hop);
+		if (hop.too_big) {
+			gw_too_big(w, nh.port, h, m, p, hop.mtu);
 			gw_drop(w, GW_DROP_OVERSIZED, m);
 			return;
 		}
-		if (nh.port->cfg->mtu != h->mtu && p->proto == NET_PROTO_TCP && p->l4_off &&
-		    !p->fragment)
-			gw_mss_clamp(w, m, p, RTE_MIN(nh.port->cfg->mtu, h->mtu));
-		eth->dst_addr = nh.mac;
-		eth->src_addr = *gw_server_mac(h->cfg, &p->src, nh.port);
+		if (hop.clamp)
+			gw_mss_clamp(w, m, p, hop.clamp);
+		eth->dst_addr = hop.dst;
+		eth->src_addr = hop.src;
 		w->stats.native_frames_to_lan++;
 		w->stats.native_bytes_to_lan += m->pkt_len;
 		gw_port_tx(w, nh.port, m);

@@ -16,6 +16,7 @@
 #include "gateway/gw_capture.h"
 #include "gateway/gw_policy.h"
 #include "gateway/gw_spread.h"
+#include "gateway/gw_way.h"
 #include "tcpstack/net_wire.h"
 
 /* The host that a datagram came from, or NULL. */
@@ -36,16 +37,15 @@ static struct gw_host *source_host(struct gw_worker *w, const struct rte_mbuf *m
 	return s ? &w->gw->host[s->id] : NULL;
 }
 
-/* An IP frame to the gateway itself: an answer to a check is worker 0's. False: it is not. */
-static bool for_gateway(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
-			const struct net_pkt *p)
+/* An IP frame to the gateway itself, at one of port's addresses: an answer to a check is worker
+ * 0's.
+ */
+static void for_gateway(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
+			const struct net_pkt *p, struct gw_port *port)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
-	struct gw_port *port = gw_port_of(w->gw, &p->dst);
 	struct rte_mbuf *reply;
 
-	if (!port || !gw_port_owns(port, &p->dst))
-		return false;
 	reply = gw_is_echo(frame, p) ? gw_icmp_reply(w, m, p, &port->mac) : NULL;
 	if (reply) {
 		w->stats.icmp_echo_replies++;
@@ -58,7 +58,6 @@ static bool for_gateway(struct gw_worker *w, struct gw_host *h, struct rte_mbuf 
 	} else {
 		gw_drop(w, GW_DROP_NO_SERVER, m);
 	}
-	return true;
 }
 
 /* An IP frame of a host to somebody else. */
@@ -69,45 +68,79 @@ static void through(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
 		gw_native_route(w, h, m, p);
 }
 
+void gw_host_judge(struct gw_worker *w, const struct gw_host *h, const uint8_t *frame, uint32_t len,
+		   bool bounced, struct net_pkt *p, struct gw_way *way)
+{
+	const struct corr_native *map = atomic_load_explicit(&w->native, memory_order_acquire);
+	const struct gw_port *port;
+	enum net_perr e;
+
+	*way = (struct gw_way){.kind = GW_WAY_IP};
+	e = net_parse(frame, len, NET_F_CSUM_IP | (bounced ? NET_F_CSUM_L4 : 0), p);
+	if (e != NET_PERR_OK) {
+		gw_way_refuse(way, e);
+	} else if (bounced) {
+		way->kind = GW_WAY_BOUNCED;
+		if (p->ethertype == NET_ETHERTYPE_ARP || !corr_native_owns(map, h->id, p->dst.b))
+			gw_way_drop(way, GW_DROP_SPOOFED_SOURCE);
+	} else if (p->ethertype == NET_ETHERTYPE_ARP || gw_is_nd(frame, p)) {
+		way->kind = GW_WAY_NEIGHBOUR;
+	} else if (p->eth_mcast || net_addr_is_mcast(&p->dst)) {
+		gw_way_drop(way, GW_DROP_BROADCAST);
+	} else if (p->vlan) {
+		gw_way_drop(way, GW_DROP_VLAN);
+	} else if (!h->cfg->forward && !corr_native_owns(map, h->id, p->src.b)) {
+		gw_way_drop(way, GW_DROP_SPOOFED_SOURCE);
+	} else {
+		port = gw_port_of(w->gw, &p->dst);
+		if (port && gw_port_owns(port, &p->dst))
+			way->kind = GW_WAY_SELF;
+	}
+}
+
+/* Counts and frees what was judged so; once in a while the log says who does it. */
+static void drop(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
+		 const struct net_pkt *p, const struct gw_way *way, bool bounced)
+{
+	char text[NET_ADDRSTR];
+
+	if (way->perr)
+		gw_event(w, GW_EV_BAD_HOST_FRAME, "server %s: %s", h->cfg->name,
+			 net_perr_name((enum net_perr)way->perr));
+	else if (way->why == GW_DROP_SPOOFED_SOURCE && bounced)
+		gw_event(w, GW_EV_SPOOFED_HOST, "server %s bounced a frame for %s", h->cfg->name,
+			 net_addr_str(&p->dst, text));
+	else if (way->why == GW_DROP_SPOOFED_SOURCE)
+		gw_event(w, GW_EV_SPOOFED_HOST, "server %s sent from %s", h->cfg->name,
+			 net_addr_str(&p->src, text));
+	gw_drop_way(w, way, m);
+}
+
 /* A frame without its encapsulation. */
 static void frame_from_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
 			    bool bounced)
 {
-	const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
-	const struct corr_native *map = atomic_load_explicit(&w->native, memory_order_acquire);
-	char text[NET_ADDRSTR];
+	struct gw_way way;
 	struct net_pkt p;
-	enum net_perr e;
 
-	e = net_parse(frame, m->data_len, NET_F_CSUM_IP | (bounced ? NET_F_CSUM_L4 : 0), &p);
-	if (e != NET_PERR_OK) {
-		w->stats.perr[e]++;
-		gw_event(w, GW_EV_BAD_HOST_FRAME, "server %s: %s", h->cfg->name, net_perr_name(e));
-		rte_pktmbuf_free(m);
+	gw_host_judge(w, h, rte_pktmbuf_mtod(m, uint8_t *), m->data_len, bounced, &p, &way);
+	switch (way.kind) {
+	case GW_WAY_DROP:
+		drop(w, h, m, &p, &way, bounced);
 		return;
-	}
-	if (bounced) {
-		if (p.ethertype == NET_ETHERTYPE_ARP || !corr_native_owns(map, h->id, p.dst.b)) {
-			gw_event(w, GW_EV_SPOOFED_HOST, "server %s bounced a frame for %s",
-				 h->cfg->name, net_addr_str(&p.dst, text));
-			gw_drop(w, GW_DROP_SPOOFED_SOURCE, m);
-		} else if (!gw_hand_away(w, m, &p, GW_HAND_BOUNCED, h->id)) {
+	case GW_WAY_BOUNCED:
+		if (!gw_hand_away(w, m, &p, GW_HAND_BOUNCED, h->id))
 			gw_accel_bounced(w, h, m, &p);
-		}
 		return;
-	}
-	if (p.ethertype == NET_ETHERTYPE_ARP || gw_is_nd(frame, &p)) {
+	case GW_WAY_NEIGHBOUR:
 		gw_neigh_rx_host(w, h, m, &p);
-	} else if (p.eth_mcast || net_addr_is_mcast(&p.dst)) {
-		gw_drop(w, GW_DROP_BROADCAST, m);
-	} else if (p.vlan) {
-		gw_drop(w, GW_DROP_VLAN, m);
-	} else if (!h->cfg->forward && !corr_native_owns(map, h->id, p.src.b)) {
-		gw_event(w, GW_EV_SPOOFED_HOST, "server %s sent from %s", h->cfg->name,
-			 net_addr_str(&p.src, text));
-		gw_drop(w, GW_DROP_SPOOFED_SOURCE, m);
-	} else if (!for_gateway(w, h, m, &p) && !gw_hand_away(w, m, &p, GW_HAND_HOST, h->id)) {
-		through(w, h, m, &p);
+		return;
+	case GW_WAY_SELF:
+		for_gateway(w, h, m, &p, gw_port_of(w->gw, &p.dst));
+		return;
+	default:
+		if (!gw_hand_away(w, m, &p, GW_HAND_HOST, h->id))
+			through(w, h, m, &p);
 	}
 }
 
@@ -115,13 +148,16 @@ void gw_native_taken(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
 {
 	struct net_pkt p;
 	enum net_perr e = net_parse(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, 0, &p);
+	struct gw_port *port = e == NET_PERR_OK ? gw_port_of(w->gw, &p.dst) : NULL;
 
 	if (e != NET_PERR_OK) {
 		w->stats.perr[e]++;
 		rte_pktmbuf_free(m);
 	} else if (bounced) {
 		gw_accel_bounced(w, h, m, &p);
-	} else if (!for_gateway(w, h, m, &p)) {
+	} else if (port && gw_port_owns(port, &p.dst)) {
+		for_gateway(w, h, m, &p, port);
+	} else {
 		through(w, h, m, &p);
 	}
 }

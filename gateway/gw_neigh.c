@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/gw_way.h"
 #include "gateway/gw_int.h"
 
 #define ENTRIES	   4096
@@ -263,6 +264,24 @@ static struct gw_port *route(struct gw *gw, const struct net_addr *dst, struct n
 		}
 	}
 	return NULL;
+}
+
+int gw_neigh_peek(struct gw_worker *w, const struct net_addr *dst, struct gw_next_hop *nh)
+{
+	struct net_addr via;
+	struct gw_port *port = route(w->gw, dst, &via);
+	const struct neigh *e = port ? find(w->neigh, &via) : NULL;
+
+	if (!port)
+		return EHOSTUNREACH;
+	nh->port = port;
+	if (!e)
+		return ENOENT;
+	if (e->state == NEIGH_INCOMPLETE)
+		return EAGAIN;
+	nh->port = &w->gw->port[e->port];
+	nh->mac = e->mac;
+	return 0;
 }
 
 int gw_neigh_lookup(struct gw_worker *w, const struct net_addr *dst, struct gw_next_hop *nh)

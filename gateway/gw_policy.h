@@ -34,12 +34,13 @@ void gw_steer_close(struct gw_worker *w);
 /** Ages its tables. */
 void gw_steer_run(struct gw_worker *w);
 /**
- * A client's frame for an address that the policy concerns. True: it was taken (sent, refused
- * or dropped); false: the caller goes on as without a policy.
+ * A frame towards a server that the policy concerns (gw_steer_policy()): sent, refused or dropped.
+ * From a port, or a host (port NULL). Takes m.
  */
-bool gw_steer_lan(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
-		  const struct net_pkt *p);
-/** The same for a frame of a host, whose source may be another's when it forwards. */
+void gw_steer_lan(struct gw_worker *w, const struct corr_policy *policy, struct gw_port *port,
+		  struct gw_host *host, struct rte_mbuf *m, const struct net_pkt *p);
+/** The same for a frame of a host, whose source may be another's when it forwards. True: it was
+ * taken; false: the caller goes on as without a policy. */
 bool gw_steer_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
 		   const struct net_pkt *p);
 /** A segment of an accelerated connection with SYN, FIN or RST: its flow's state follows. */

@@ -8,6 +8,7 @@
  * All of it is limited in rate (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 (f)).
  */
 #include "gateway/gw_policy.h"
+#include "gateway/gw_way.h"
 #include "tcpstack/net_wire.h"
 
 #define ANSWERS_PER_S 1000
@@ -93,38 +94,49 @@ void gw_too_big(struct gw_worker *w, struct gw_port *port, struct gw_host *host,
 		gw_port_tx(w, port, reply);
 }
 
-/* The MSS option of a SYN, or NULL. */
-static uint8_t *mss_option(uint8_t *tcp)
+/* Offset of the MSS option in the TCP header, 0: there is none. */
+static uint32_t mss_option(const uint8_t *tcp)
 {
-	uint8_t *o = tcp + NET_TCP_HLEN, *end = tcp + (tcp[NET_TCP_DOFF] >> 4) * 4;
+	const uint32_t end = (tcp[NET_TCP_DOFF] >> 4) * 4u;
+	uint32_t o = NET_TCP_HLEN;
 
-	while (o < end && *o != NET_OPT_EOL) {
-		if (*o == NET_OPT_NOP) {
+	while (o < end && tcp[o] != NET_OPT_EOL) {
+		if (tcp[o] == NET_OPT_NOP) {
 			o++;
 			continue;
 		}
-		if (end - o < 2 || o[1] < 2 || o[1] > end - o)
-			return NULL;
-		if (*o == NET_OPT_MSS)
-			return o[1] == 4 ? o : NULL;
-		o += o[1];
+		if (end - o < 2 || tcp[o + 1] < 2 || tcp[o + 1] > end - o)
+			return 0;
+		if (tcp[o] == NET_OPT_MSS)
+			return tcp[o + 1] == 4 ? o : 0;
+		o += tcp[o + 1];
 	}
-	return NULL;
+	return 0;
+}
+
+uint32_t gw_mss_over(const uint8_t *frame, const struct net_pkt *p, uint32_t mtu, uint16_t *mss)
+{
+	const uint8_t *tcp = frame + p->l4_off;
+	uint32_t o;
+
+	*mss = (uint16_t)(mtu - (p->is_v6 ? NET_IP6_HLEN : NET_IP4_HLEN) - NET_TCP_HLEN);
+	if (!(tcp[NET_TCP_FLAGS] & TCP_SYN))
+		return 0;
+	o = mss_option(tcp);
+	return o && net_get16(tcp + o + 2) > *mss ? p->l4_off + o : 0;
 }
 
 void gw_mss_clamp(struct gw_worker *w, struct rte_mbuf *m, const struct net_pkt *p, uint32_t mtu)
 {
-	const uint32_t mss = mtu - (p->is_v6 ? NET_IP6_HLEN : NET_IP4_HLEN) - NET_TCP_HLEN;
-	uint8_t *tcp = rte_pktmbuf_mtod(m, uint8_t *) + p->l4_off, *o;
-	uint8_t old[2];
+	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *tcp = frame + p->l4_off, old[2], *o;
+	uint16_t mss;
+	uint32_t at = gw_mss_over(frame, p, mtu, &mss);
 
-	if (!(tcp[NET_TCP_FLAGS] & TCP_SYN))
+	if (!at)
 		return;
-	o = mss_option(tcp);
-	if (!o || net_get16(o + 2) <= mss)
-		return;
+	o = frame + at;
 	memcpy(old, o + 2, 2);
-	net_put16(o + 2, (uint16_t)mss);
+	net_put16(o + 2, mss);
 	net_csum_update(tcp + NET_TCP_CSUM, old, o + 2, 2, (o - tcp) & 1);
 	w->stats.mss_clamped++;
 }

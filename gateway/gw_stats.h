@@ -131,9 +131,9 @@ static_assert(offsetof(struct gw_stats, back) - offsetof(struct gw_stats, drop) 
 	      "one array");
 
 /** Those counters of s. */
-static inline const uint64_t *gw_whys(const struct gw_stats *s)
+static inline uint64_t *gw_whys(struct gw_stats *s)
 {
-	return s->drop;
+	return (uint64_t *)((char *)s + offsetof(struct gw_stats, drop));
 }
 
 #endif

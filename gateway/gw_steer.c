@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "gateway/gw_policy.h"
+#include "gateway/gw_way.h"
 #include "tcpstack/net_wire.h"
 
 /* What a worker that has the flow in its accelerated map answers. */
@@ -64,12 +65,13 @@ void gw_steer_run(struct gw_worker *w)
 		corr_steer_age(w->steer, w->now_ms);
 }
 
-/* The policy, if it has a say about a server address; else NULL. */
-static const struct corr_policy *concerned(struct gw_worker *w, const struct net_addr *local)
+const struct corr_policy *gw_steer_policy(struct gw_worker *w, const struct net_addr *local)
 {
 	const struct corr_policy *p = atomic_load_explicit(&w->policy, memory_order_acquire);
 
-	return p && corr_policy_concerns(p, local->b) ? p : NULL;
+	if (!w->steer || !p || !corr_policy_concerns(p, local->b))
+		return NULL;
+	return gw_server_of(w->gw, local) != UINT32_MAX ? p : NULL;
 }
 
 /* The key of a flow. */
@@ -136,81 +138,82 @@ static void refused(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *
 	rte_pktmbuf_free(m);
 }
 
-/* A frame towards a server: asks and sends. host: it came from there, or NULL. */
-static void inbound(struct gw_worker *w, const struct corr_policy *policy, struct gw_port *port,
-		    struct gw_host *host, struct rte_mbuf *m, const struct net_pkt *p)
+void gw_steer_in(struct gw_worker *w, const struct corr_policy *policy, const struct gw_port *port,
+		 const struct gw_host *host, const uint8_t *frame, const struct net_pkt *p,
+		 bool dry, struct gw_steered *s)
 {
-	const uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
-	const uint16_t server = quoted(w, frame, p);
-	struct corr_verdict v;
-	struct corr_ask a;
-
-	if (server != CORR_NONE) {
-		w->stats.icmp_relayed++;
-		gw_native_to_host(w, &w->gw->host[server], m, p);
+	s->quoted = quoted(w, frame, p);
+	if (s->quoted != CORR_NONE)
 		return;
-	}
-	gw_steer_ask(w, frame, p, false, &a);
-	a.host = host ? (uint16_t)host->id : CORR_NONE;
-	a.iface = host ? CORR_IFACE_FABRIC : (uint8_t)port->index;
-	a.owner = owner(w, &p->dst);
-	corr_steer(w->steer, policy, &a, w->now_us, &v);
-	if (v.action == CORR_ALLOW)
-		gw_native_to_host(w, &w->gw->host[v.to], m, p);
-	else
-		refused(w, port, m, p, &v);
+	gw_steer_ask(w, frame, p, false, &s->ask);
+	s->ask.host = host ? (uint16_t)host->id : CORR_NONE;
+	s->ask.iface = host ? CORR_IFACE_FABRIC : (uint8_t)port->index;
+	s->ask.owner = owner(w, &p->dst);
+	s->ask.dry = dry;
+	corr_steer(w->steer, policy, &s->ask, w->now_us, &s->v);
 }
 
-bool gw_steer_lan(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
-		  const struct net_pkt *p)
+void gw_steer_out(struct gw_worker *w, const struct corr_policy *policy, const struct gw_host *h,
+		  const uint8_t *frame, const struct net_pkt *p, bool dry, struct gw_steered *s)
 {
-	const struct corr_policy *policy = concerned(w, &p->dst);
+	s->quoted = CORR_NONE;
+	gw_steer_ask(w, frame, p, true, &s->ask);
+	s->ask.host = (uint16_t)h->id;
+	s->ask.iface = CORR_IFACE_FABRIC;
+	s->ask.transit = !gw_server_cfg_has(h->cfg, &p->src);
+	s->ask.dry = dry;
+	corr_steer(w->steer, policy, &s->ask, w->now_us, &s->v);
+}
 
-	if (!policy || gw_server_of(w->gw, &p->dst) == UINT32_MAX)
-		return false;
-	inbound(w, policy, port, NULL, m, p);
-	return true;
+void gw_steer_lan(struct gw_worker *w, const struct corr_policy *policy, struct gw_port *port,
+		  struct gw_host *host, struct rte_mbuf *m, const struct net_pkt *p)
+{
+	struct gw_steered s;
+
+	gw_steer_in(w, policy, port, host, rte_pktmbuf_mtod(m, uint8_t *), p, false, &s);
+	if (s.quoted != CORR_NONE) {
+		w->stats.icmp_relayed++;
+		gw_native_to_host(w, &w->gw->host[s.quoted], m, p);
+	} else if (s.v.action == CORR_ALLOW) {
+		gw_native_to_host(w, &w->gw->host[s.v.to], m, p);
+	} else {
+		refused(w, port, m, p, &s.v);
+	}
 }
 
 /* A frame from a server's address; true: it was taken. */
-static bool outbound(struct gw_worker *w, struct gw_host *h, bool owns, struct rte_mbuf *m,
+static bool outbound(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
 		     const struct net_pkt *p)
 {
-	const struct corr_policy *policy = concerned(w, &p->src);
-	struct corr_verdict v;
-	struct corr_ask a;
+	const struct corr_policy *policy = gw_steer_policy(w, &p->src);
+	struct gw_steered s;
 
 	if (!policy)
 		return false;
-	gw_steer_ask(w, rte_pktmbuf_mtod(m, uint8_t *), p, true, &a);
-	a.host = (uint16_t)h->id;
-	a.iface = CORR_IFACE_FABRIC;
-	a.transit = !owns;
-	corr_steer(w->steer, policy, &a, w->now_us, &v);
-	if (v.action != CORR_ALLOW) {
-		refused(w, NULL, m, p, &v);
+	gw_steer_out(w, policy, h, rte_pktmbuf_mtod(m, uint8_t *), p, false, &s);
+	if (s.v.action != CORR_ALLOW) {
+		refused(w, NULL, m, p, &s.v);
 		return true;
 	}
-	if (v.to == CORR_NONE)
+	if (s.v.to == CORR_NONE)
 		return false; /* to the LAN, or another server */
-	gw_native_to_host(w, &w->gw->host[v.to], m, p);
+	gw_native_to_host(w, &w->gw->host[s.v.to], m, p);
 	return true;
 }
 
 bool gw_steer_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
 		   const struct net_pkt *p)
 {
-	const bool served = gw_server_of(w->gw, &p->src) != UINT32_MAX;
 	const struct corr_policy *policy;
 
 	if (!w->steer)
 		return false;
-	if (served && outbound(w, h, gw_server_cfg_has(h->cfg, &p->src), m, p))
+	if (outbound(w, h, m, p))
 		return true;
-	policy = concerned(w, &p->dst);
-	if (!policy || gw_server_of(w->gw, &p->dst) == UINT32_MAX)
+	policy = gw_steer_policy(w, &p->dst);
+	if (!policy)
 		return false;
-	inbound(w, policy, NULL, h, m, p);
+	gw_steer_lan(w, policy, NULL, h, m, p);
 	return true;
 }
 

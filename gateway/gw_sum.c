@@ -82,7 +82,7 @@ const char *gw_why_name(uint32_t i, char text[GW_WHY_LEN])
 
 json_t *gw_drops_json(const struct gw_stats *s)
 {
-	const uint64_t *v = gw_whys(s);
+	const uint64_t *v = gw_whys((struct gw_stats *)s);
 	json_t *o = json_object();
 	char text[GW_WHY_LEN];
 

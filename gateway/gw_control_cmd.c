@@ -12,6 +12,7 @@
 #include "gateway/gw_capture.h"
 #include "gateway/gw_conn_filter.h"
 #include "gateway/gw_policy.h"
+#include "gateway/gw_trace.h"
 #include "gateway/gw_reload.h"
 
 /* {"error": text} */
@@ -222,6 +223,7 @@ static const struct command commands[] = {
 	{"service list", gw_cmd_service_list},
 	{"service pick", gw_cmd_service_pick},
 	{"stats", stats},
+	{"trace packet", gw_cmd_trace_packet},
 	{"capture start", gw_control_capture_start},
 	{"capture stop", gw_control_capture_stop},
 	{"capture show", gw_control_capture_show},

@@ -86,6 +86,9 @@ struct gw_port *gw_port_of(struct gw *gw, const struct net_addr *a);
 /* --- gw_vlan.c --- */
 /** Port of a frame that a device received, its tag taken off; NULL: nobody's VLAN. */
 struct gw_port *gw_vlan_rx(struct gw_worker *w, struct gw_port *trunk, struct rte_mbuf *m);
+/** That port, for a frame that stays as it is; *tagged: it has a tag. */
+struct gw_port *gw_vlan_port(struct gw *gw, const struct gw_port *trunk, const uint8_t *frame,
+			     uint32_t len, bool *tagged);
 /** Puts the port's tag on. 0 or ENOMEM, EINVAL. */
 int gw_vlan_tx(const struct gw_port *port, struct rte_mbuf **m);
 /** The port before this one that opened the same device, or NULL. */

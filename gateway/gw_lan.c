@@ -170,7 +170,7 @@ static void native_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf
 	const struct corr_native *map = atomic_load_explicit(&w->native, memory_order_acquire);
 
 	if (policy)
-		gw_steer_lan(w, policy, port, NULL, m, p);
+		gw_steer_lan(w, policy, port, m, p);
 	else
 		gw_native_to_host(w, &w->gw->host[corr_native_by_addr(map, p->dst.b)->id], m, p);
 }
@@ -203,7 +203,7 @@ static void ip_rx(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
 			native_rx(w, port, m, p);
 		return;
 	case GW_WAY_POLICY:
-		gw_steer_lan(w, way.policy, port, NULL, m, p);
+		gw_steer_lan(w, way.policy, port, m, p);
 		return;
 	case GW_WAY_HOST:
 		gw_native_to_host(w, way.host, m, p);

@@ -9,14 +9,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#define SHB 0x0a0d0d0au
-#define IDB 1u
-#define ISB 5u
-#define EPB 6u
-
-#define BYTE_ORDER_MAGIC 0x1a2b3c4du
-#define SECTION_UNKNOWN	 UINT64_MAX /* length of the section */
-#define NANOSECONDS	 9	    /* if_tsresol: 10 to the power of minus this */
+#define SECTION_UNKNOWN UINT64_MAX /* length of the section */
+#define NANOSECONDS	9	   /* if_tsresol: 10 to the power of minus this */
 
 /** Codes of options, by block. */
 enum {
@@ -24,7 +18,6 @@ enum {
 	OPT_COMMENT = 1,
 	SHB_HARDWARE = 2,
 	SHB_PROGRAM = 4,
-	IF_NAME = 2,
 	IF_DESCRIPTION = 3,
 	IF_TSRESOL = 9,
 	IF_FILTER = 11,
@@ -134,8 +127,8 @@ static uint32_t finish(uint8_t *at, uint8_t *end)
 
 uint32_t gw_ng_section(uint8_t *at, const char *hardware, const char *program, const char *comment)
 {
-	const struct shb body = {BYTE_ORDER_MAGIC, 1, 0, SECTION_UNKNOWN};
-	uint8_t *end = put(begin(at, SHB), &body, sizeof(body));
+	const struct shb body = {GW_NG_MAGIC, 1, 0, SECTION_UNKNOWN};
+	uint8_t *end = put(begin(at, GW_NG_SHB), &body, sizeof(body));
 
 	end = put_text(end, SHB_HARDWARE, hardware);
 	end = put_text(end, SHB_PROGRAM, program);
@@ -146,10 +139,10 @@ uint32_t gw_ng_section(uint8_t *at, const char *hardware, const char *program, c
 uint32_t gw_ng_interface(uint8_t *at, const struct gw_ng_if *i)
 {
 	const struct idb body = {.link = i->link};
-	uint8_t *end = put(begin(at, IDB), &body, sizeof(body));
+	uint8_t *end = put(begin(at, GW_NG_IDB), &body, sizeof(body));
 	char filter[GW_NG_TEXT + 1];
 
-	end = put_text(end, IF_NAME, i->name);
+	end = put_text(end, GW_NG_IF_NAME, i->name);
 	end = put_text(end, IF_DESCRIPTION, i->about);
 	end = put_option(end, IF_TSRESOL, &(uint8_t){NANOSECONDS}, 1);
 	if (i->filter && *i->filter) {
@@ -166,7 +159,7 @@ uint32_t gw_ng_packet(uint8_t *at, const struct gw_ng_packet *p)
 {
 	uint64_t ns = nanoseconds(&p->ts);
 	const struct epb body = {p->iface, (uint32_t)(ns >> 32), (uint32_t)ns, p->n, p->n};
-	uint8_t *end = put(put(begin(at, EPB), &body, sizeof(body)), p->data, p->n);
+	uint8_t *end = put(put(begin(at, GW_NG_EPB), &body, sizeof(body)), p->data, p->n);
 	uint32_t flags = p->dir;
 
 	if (flags)
@@ -182,7 +175,7 @@ uint32_t gw_ng_stats(uint8_t *at, const struct gw_ng_stats *s)
 {
 	uint64_t ns = nanoseconds(&s->end);
 	const struct isb body = {s->iface, (uint32_t)(ns >> 32), (uint32_t)ns};
-	uint8_t *end = put(begin(at, ISB), &body, sizeof(body));
+	uint8_t *end = put(begin(at, GW_NG_ISB), &body, sizeof(body));
 
 	end = put_time(end, ISB_STARTTIME, &s->begin);
 	end = put_time(end, ISB_ENDTIME, &s->end);

@@ -16,6 +16,14 @@
 #define GW_NG_ETHERNET 1u   /* LINKTYPE_ETHERNET */
 #define GW_NG_ERF      197u /* LINKTYPE_ERF: records of many kinds, InfiniBand among them */
 
+/* Types of blocks, the byte order's magic number, and an option that readers look for. */
+#define GW_NG_SHB     0x0a0d0d0au
+#define GW_NG_IDB     1u
+#define GW_NG_ISB     5u
+#define GW_NG_EPB     6u
+#define GW_NG_MAGIC   0x1a2b3c4du
+#define GW_NG_IF_NAME 2u
+
 #define GW_NG_TEXT    512u		     /* longest text of an option */
 #define GW_NG_SECTION (64u + 3 * GW_NG_TEXT) /* room for a section header */
 #define GW_NG_IF      (64u + 3 * GW_NG_TEXT) /* room for an interface */

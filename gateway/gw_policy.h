@@ -34,11 +34,11 @@ void gw_steer_close(struct gw_worker *w);
 /** Ages its tables. */
 void gw_steer_run(struct gw_worker *w);
 /**
- * A frame towards a server that the policy concerns (gw_steer_policy()): sent, refused or dropped.
- * From a port, or a host (port NULL). Takes m.
+ * A client's frame towards a server that the policy concerns (gw_steer_policy()): sent, refused or
+ * dropped. Takes m.
  */
 void gw_steer_lan(struct gw_worker *w, const struct corr_policy *policy, struct gw_port *port,
-		  struct gw_host *host, struct rte_mbuf *m, const struct net_pkt *p);
+		  struct rte_mbuf *m, const struct net_pkt *p);
 /** The same for a frame of a host, whose source may be another's when it forwards. True: it was
  * taken; false: the caller goes on as without a policy. */
 bool gw_steer_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,

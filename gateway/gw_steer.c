@@ -165,55 +165,63 @@ void gw_steer_out(struct gw_worker *w, const struct corr_policy *policy, const s
 	corr_steer(w->steer, policy, &s->ask, w->now_us, &s->v);
 }
 
-void gw_steer_lan(struct gw_worker *w, const struct corr_policy *policy, struct gw_port *port,
-		  struct gw_host *host, struct rte_mbuf *m, const struct net_pkt *p)
+/* Does what was said of a frame towards a server. */
+static void towards(struct gw_worker *w, struct gw_port *port, struct rte_mbuf *m,
+		    const struct net_pkt *p, const struct gw_steered *s)
 {
-	struct gw_steered s;
-
-	gw_steer_in(w, policy, port, host, rte_pktmbuf_mtod(m, uint8_t *), p, false, &s);
-	if (s.quoted != CORR_NONE) {
+	if (s->quoted != CORR_NONE) {
 		w->stats.icmp_relayed++;
-		gw_native_to_host(w, &w->gw->host[s.quoted], m, p);
-	} else if (s.v.action == CORR_ALLOW) {
-		gw_native_to_host(w, &w->gw->host[s.v.to], m, p);
+		gw_native_to_host(w, &w->gw->host[s->quoted], m, p);
+	} else if (s->v.action == CORR_ALLOW) {
+		gw_native_to_host(w, &w->gw->host[s->v.to], m, p);
 	} else {
-		refused(w, port, m, p, &s.v);
+		refused(w, port, m, p, &s->v);
 	}
 }
 
-/* A frame from a server's address; true: it was taken. */
-static bool outbound(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
-		     const struct net_pkt *p)
+void gw_steer_lan(struct gw_worker *w, const struct corr_policy *policy, struct gw_port *port,
+		  struct rte_mbuf *m, const struct net_pkt *p)
 {
-	const struct corr_policy *policy = gw_steer_policy(w, &p->src);
 	struct gw_steered s;
 
-	if (!policy)
-		return false;
-	gw_steer_out(w, policy, h, rte_pktmbuf_mtod(m, uint8_t *), p, false, &s);
-	if (s.v.action != CORR_ALLOW) {
-		refused(w, NULL, m, p, &s.v);
-		return true;
+	gw_steer_in(w, policy, port, NULL, rte_pktmbuf_mtod(m, uint8_t *), p, false, &s);
+	towards(w, port, m, p, &s);
+}
+
+void gw_steer_through(struct gw_worker *w, const struct gw_host *h, const uint8_t *frame,
+		      const struct net_pkt *p, bool dry, struct gw_through *t)
+{
+	const struct corr_policy *policy = gw_steer_policy(w, &p->src);
+
+	t->asked_out = policy != NULL;
+	t->asked_in = false;
+	if (policy) {
+		gw_steer_out(w, policy, h, frame, p, dry, &t->out);
+		if (t->out.v.action != CORR_ALLOW || t->out.v.to != CORR_NONE)
+			return;
 	}
-	if (s.v.to == CORR_NONE)
-		return false; /* to the LAN, or another server */
-	gw_native_to_host(w, &w->gw->host[s.v.to], m, p);
-	return true;
+	policy = gw_steer_policy(w, &p->dst);
+	t->asked_in = policy != NULL;
+	if (policy)
+		gw_steer_in(w, policy, NULL, h, frame, p, dry, &t->in);
 }
 
 bool gw_steer_host(struct gw_worker *w, struct gw_host *h, struct rte_mbuf *m,
 		   const struct net_pkt *p)
 {
-	const struct corr_policy *policy;
+	struct gw_through t;
 
 	if (!w->steer)
 		return false;
-	if (outbound(w, h, m, p))
-		return true;
-	policy = gw_steer_policy(w, &p->dst);
-	if (!policy)
-		return false;
-	gw_steer_lan(w, policy, NULL, h, m, p);
+	gw_steer_through(w, h, rte_pktmbuf_mtod(m, uint8_t *), p, false, &t);
+	if (t.asked_in)
+		towards(w, NULL, m, p, &t.in);
+	else if (t.asked_out && t.out.v.action != CORR_ALLOW)
+		refused(w, NULL, m, p, &t.out.v);
+	else if (t.asked_out && t.out.v.to != CORR_NONE)
+		gw_native_to_host(w, &w->gw->host[t.out.v.to], m, p);
+	else
+		return false; /* to the LAN, or another server */
 	return true;
 }
 

@@ -21,19 +21,26 @@ static struct gw_port *port_of_vlan(struct gw *gw, const struct gw_port *trunk, 
 	return NULL;
 }
 
+struct gw_port *gw_vlan_port(struct gw *gw, const struct gw_port *trunk, const uint8_t *frame,
+			     uint32_t len, bool *tagged)
+{
+	*tagged = len >= NET_ETH_HLEN + NET_VLAN_HLEN &&
+		  net_get16(frame + 2 * RTE_ETHER_ADDR_LEN) == NET_ETHERTYPE_VLAN;
+	return port_of_vlan(gw, trunk, *tagged ? net_get16(frame + NET_ETH_HLEN) & VID_MASK : 0);
+}
+
 struct gw_port *gw_vlan_rx(struct gw_worker *w, struct gw_port *trunk, struct rte_mbuf *m)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint8_t macs[2 * RTE_ETHER_ADDR_LEN];
-	uint16_t vid;
+	bool tagged;
+	struct gw_port *port = gw_vlan_port(w->gw, trunk, frame, m->data_len, &tagged);
 
-	if (m->data_len < NET_ETH_HLEN + NET_VLAN_HLEN ||
-	    net_get16(frame + sizeof(macs)) != NET_ETHERTYPE_VLAN)
-		return port_of_vlan(w->gw, trunk, 0);
-	vid = net_get16(frame + NET_ETH_HLEN) & VID_MASK;
-	memcpy(macs, frame, sizeof(macs));
-	memcpy(rte_pktmbuf_adj(m, NET_VLAN_HLEN), macs, sizeof(macs));
-	return port_of_vlan(w->gw, trunk, vid);
+	if (tagged) {
+		memcpy(macs, frame, sizeof(macs));
+		memcpy(rte_pktmbuf_adj(m, NET_VLAN_HLEN), macs, sizeof(macs));
+	}
+	return port;
 }
 
 int gw_vlan_tx(const struct gw_port *port, struct rte_mbuf **m)

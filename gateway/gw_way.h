@@ -91,6 +91,17 @@ void gw_steer_in(struct gw_worker *w, const struct corr_policy *policy, const st
 void gw_steer_out(struct gw_worker *w, const struct corr_policy *policy, const struct gw_host *h,
 		  const uint8_t *frame, const struct net_pkt *p, bool dry, struct gw_steered *s);
 
+/** What the policy says of a packet that a host sends. */
+struct gw_through {
+	bool asked_out;	       /* its source is one that the policy concerns: out is valid */
+	bool asked_in;	       /* and so is, nobody having refused it, its destination: in */
+	struct gw_steered out; /* refused, or to another host first (v.to), or on */
+	struct gw_steered in;
+};
+/** Asks about it; neither: the native maps decide. */
+void gw_steer_through(struct gw_worker *w, const struct gw_host *h, const uint8_t *frame,
+		      const struct net_pkt *p, bool dry, struct gw_through *t);
+
 /* --- gw_native.c -------------------------------------------------------------------------- */
 
 /** A native frame's next hop. */

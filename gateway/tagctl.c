@@ -211,6 +211,8 @@ static const struct command commands[] = {
 	 "what is shared and accelerated, and how much"},
 	{"service pick", 2, 2, "CLIENT:PORT SERVER:PORT", NULL, NULL, "",
 	 "where a new connection would go, and why"},
+	{"trace packet", 1, 32, "PACKET", NULL, NULL, "",
+	 "what would become of it, step by step, with no effect"},
 	{"capture run", 1, 7, "FILE [CHOICE...]", NULL, NULL, "",
 	 "packets of both sides to a file, until Ctrl-C"},
 	{"capture start", 1, 7, "FILE [CHOICE...]", NULL, NULL, "",
@@ -243,6 +245,8 @@ static void usage(FILE *out)
 	fprintf(out,
 		"CHOICE is bytes=N, packets=N, seconds=N, side=lan|fabric|both, filter=EXPRESSION or "
 		"conn=CONN.\n");
+	fprintf(out, "PACKET is as 'tcp 192.0.2.7:40000 > 10.77.0.100:80 syn in lan0', FILE#N or "
+		     "hexadecimal.\n");
 	fprintf(out, "CONN is a token, or CLIENT:PORT, or CLIENT:PORT SERVER:PORT.\n");
 }
 
@@ -283,6 +287,8 @@ static void print(const struct command *c, const json_t *reply)
 			conn_print(stdout, row);
 	} else if (strcmp(c->words, "drops") == 0) {
 		tab_pairs(stdout, json_object_get(reply, "drops"), c->empty);
+	} else if (strcmp(c->words, "trace packet") == 0) {
+		trace_print(stdout, reply);
 	} else if (json_object_get(reply, "changes") || json_object_get(reply, "text")) {
 		config_print(stdout, reply);
 	} else if (c->list && json_object_get(reply, c->list)) {
@@ -305,6 +311,8 @@ static bool put_args(const struct command *c, json_t *req, struct conn_view *vie
 	}
 	if (strncmp(c->words, "capture", 7) == 0)
 		return capture_args(req, args, n);
+	if (strcmp(c->words, "trace packet") == 0)
+		return trace_args(req, args, n);
 	if (strcmp(c->words, "log level") == 0) {
 		json_object_set_new(req, "module", json_string(args[0]));
 		json_object_set_new(req, "level", json_string(args[1]));

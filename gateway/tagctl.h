@@ -76,4 +76,10 @@ json_t *server_turn(FILE *daemon, const char *cmd, char **names, int n);
  * many there are, NULL: nobody. The same document. */
 json_t *server_wait(FILE *daemon, char **names, int n, unsigned int seconds, FILE *out);
 
+/** PACKET of trace packet into the request. False, with a message: it cannot be read.
+ * (tagctl_trace.c) */
+bool trace_args(json_t *req, char **args, int n);
+/** Prints the answer. */
+void trace_print(FILE *out, const json_t *reply);
+
 #endif

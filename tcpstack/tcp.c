@@ -245,6 +245,7 @@ void tcp_start(struct tcp_conn *c, const struct tcp_state_io *st, uint64_t now)
 	c->rcv_wscale = st->wscale_ok ? st->rcv_wscale : 0;
 	c->sack_ok = st->sack_ok;
 	c->ecn_ok = st->ecn_ok;
+	c->ecn_mute = st->ecn_mute;
 	c->ts_ok = st->ts_ok;
 	c->ts_recent_valid = st->ts_ok && st->ts_recent_valid;
 	c->ts_recent = st->ts_recent;
@@ -314,6 +315,7 @@ void tcp_export(const struct tcp_conn *c, struct tcp_state_io *st, uint64_t now)
 		.wscale_ok = c->wscale_ok,
 		.sack_ok = c->sack_ok,
 		.ecn_ok = c->ecn_ok,
+		.ecn_mute = c->ecn_mute,
 		.ts_ok = c->ts_ok,
 		.ts_recent_valid = c->ts_recent_valid,
 		.is_v6 = c->is_v6,

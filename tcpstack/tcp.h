@@ -307,6 +307,7 @@ struct tcp_state_io {
 	bool ts_recent_valid; /* ts_recent is known */
 	bool resume_loss;     /* what is in flight is deemed lost: sent again at once */
 	bool ecn_ok;	      /* both ends agreed on ECN, RFC 3168 */
+	bool ecn_mute;	      /* but our segments are not to be ECN-capable */
 	bool is_v6;	      /* over IPv6 */
 	uint16_t mss;	      /* largest payload without options the path takes */
 	uint16_t mss_max;     /* the same of both ends (peer's MSS, own MTU); 0: mss */

@@ -294,6 +294,7 @@ struct tcp_conn {
 	bool pm_hole : 1;	    /* the size fell because of timeouts, not of an ICMP error */
 	bool is_v6 : 1;		    /* over IPv6 */
 	bool ecn_ask : 1;	    /* opening: our SYN asks for ECN */
+	bool ecn_mute : 1;	    /* a SYN of ours did not ask: CE is echoed, but no ECT sent */
 	bool syn_due : 1;	    /* opening: the SYN or SYN-ACK is to be sent */
 	bool syn_sent : 1;	    /* opening: it was sent */
 	bool syn_rst_due : 1;	    /* opening: a RST with syn_rst is to be sent */

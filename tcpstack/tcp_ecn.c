@@ -33,7 +33,7 @@ void tcp_ecn_ack(struct tcp_conn *c, const struct tcp_ack *a)
 
 void tcp_ecn_mark(struct tcp_conn *c, struct tcp_emit *e)
 {
-	if (!c->ecn_ok || e->retx || !e->len)
+	if (!c->ecn_ok || c->ecn_mute || e->retx || !e->len)
 		return;
 	e->ect = true;
 	if (c->cwr_due)

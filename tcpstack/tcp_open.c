@@ -13,7 +13,9 @@
  * The SYN is sent again after 1, 3, 7, ... seconds until R2 of a SYN
  * (syn_timeout_us, section 3.8.3). A lost SYN makes the first window one
  * segment (RFC 5681 section 3.1) and the first RTO three seconds. A SYN sent
- * again does not ask for ECN: some paths drop those that do.
+ * again does not ask for ECN: some paths drop those that do. The peer may answer
+ * the first one all the same and send ECN-capable segments, whose marks are then
+ * echoed; ours are not ECN-capable (RFC 3168 section 6.1.1).
  */
 #include <errno.h>
 
@@ -100,6 +102,7 @@ void tcp_open_done(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t now)
 		.ts_recent_valid = c->ts_recent_valid,
 		.is_v6 = c->is_v6,
 		.ecn_ok = c->ecn_ok,
+		.ecn_mute = c->ecn_mute,
 		.mss = c->mss,
 		.snd_una = c->snd_nxt,
 		.snd_nxt = c->snd_nxt,
@@ -152,7 +155,7 @@ void tcp_open_fire(struct tcp_conn *c, uint64_t now)
 	c->syn_lost = true;
 	c->syn_due = true;
 	if (c->state == TCP_S_SYN_SENT)
-		c->ecn_ask = false;
+		c->ecn_mute = c->ecn_ask;
 	if (c->backoff < UINT8_MAX)
 		c->backoff++;
 	set_timer(c, now);
@@ -171,7 +174,7 @@ static void emit_syn(struct tcp_conn *c, uint64_t now)
 		s.tsecr = c->ts_recent;
 		e.flags |= TCP_ACK | (c->ecn_ok ? TCP_ECE : 0);
 		e.ack = c->rcv_placed;
-	} else if (c->ecn_ask) {
+	} else if (c->ecn_ask && !c->ecn_mute) {
 		e.flags |= TCP_ECE | TCP_CWR;
 	}
 	e.wnd = tcp_syn_window(c->rcv_max);

@@ -73,8 +73,13 @@ static bool repeated_syn(struct tcp_conn *c, const struct tcp_seg *seg, uint64_t
 		if (!tcp_paws_old(c, seg, now))
 			tcp_ts_update(c, seg, now);
 		tcp_open_done(c, seg, now);
-	} else if (tcp_challenge_may(c, now))
-		c->syn_due = true;
+	} else {
+		/* The client has given up asking for ECN: its answer may find it deaf. */
+		if (!(seg->flags & TCP_ACK) && !tcp_syn_ecn(seg))
+			c->ecn_ok = false;
+		if (tcp_challenge_may(c, now))
+			c->syn_due = true;
+	}
 	return true;
 }
 

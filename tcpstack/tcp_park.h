@@ -66,7 +66,7 @@
 
 /* Kept flags. */
 #define TCP_FOREACH_KEPT_FLAG(_)                                                             \
-	_(wscale_ok) _(sack_ok) _(ts_ok) _(ts_recent_valid) _(ecn_ok) _(ecn_echo) _(cwr_due) \
+	_(wscale_ok) _(sack_ok) _(ts_ok) _(ts_recent_valid) _(ecn_ok) _(ecn_mute) _(ecn_echo) _(cwr_due) \
 	_(fin_wanted) _(fin_sent) _(fin_rcvd) _(fin_known) _(fin_placed)                     \
 	_(quiesced) _(drained) _(failed) _(zero_out) _(nagle) _(cork) _(keepalive) _(urg_in) \
 	_(reordering) _(cwnd_unused)                                                                        \

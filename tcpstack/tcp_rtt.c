@@ -10,7 +10,7 @@
  *
  * What ends the back-off is a sample, RFC 6298 section 5, or that something arrived
  * which was sent after the last timeout and only once (RFC 8961 section 4, 4a),
- * whether it can be timed or not.
+ * whether it can be timed or not, and the oldest segment with it.
  */
 #include "tcpstack/tcp_priv.h"
 
@@ -60,7 +60,7 @@ void tcp_rtt_in(struct tcp_conn *c, const struct tcp_ack *a)
 {
 	uint32_t us = a->retx ? TCP_NO_RTT : a->rtt_us;
 
-	if (a->fresh)
+	if (a->fresh && a->acked)
 		c->backoff = 0;
 	if (!a->retx && a->rtt_min_us != TCP_NO_RTT) {
 		tcp_rack_min_rtt(c, a->rtt_min_us, a->now);

@@ -74,6 +74,7 @@ struct sim_opts {
 	uint32_t open;	       /* enum sim_open: who opens the connection */
 	uint32_t cc;	       /* enum tcp_cc_kind of both ends */
 	uint32_t pacing;       /* both ends pace */
+	uint32_t ecn;	       /* opened by the cores: ends that ask for ECN or accept it, bits */
 };
 
 /** How a connection begins (sim_open.c). */

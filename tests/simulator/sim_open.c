@@ -36,7 +36,8 @@ static void prepare(struct sim *s)
 		.offer = {.room = s->o.ring,
 			  .mss = (uint16_t)s->o.mss,
 			  .opts = (s->o.wscale ? TCP_O_WSCALE : 0) |
-				  (s->o.no_sack ? 0 : TCP_O_SACK) | (s->o.no_ts ? 0 : TCP_O_TS),
+				  (s->o.no_sack ? 0 : TCP_O_SACK) | (s->o.no_ts ? 0 : TCP_O_TS) |
+				  (s->o.ecn & 2 ? TCP_O_ECN : 0),
 			  .wscale = (uint8_t)s->o.wscale},
 		.backlog = 1,
 		.cookies = s->o.open == SIM_OPEN_COOKIE ? TCP_COOKIE_ALWAYS : TCP_COOKIE_NEVER,
@@ -64,6 +65,7 @@ void sim_open_start(struct sim_end *e)
 {
 	struct sim *s = e->sim;
 	struct net_flow f = flow(e->id);
+	struct tcp_offer offer;
 
 	if (e->id == 0)
 		prepare(s);
@@ -71,7 +73,10 @@ void sim_open_start(struct sim_end *e)
 	e->listening = e->id == 1 && s->o.open != SIM_OPEN_BOTH;
 	if (e->listening)
 		return;
-	if (tcp_connect(&e->c, &s->cfg, &s->listener.offer, &f, s->now))
+	offer = s->listener.offer;
+	offer.opts &= (uint8_t)~TCP_O_ECN;
+	offer.opts |= s->o.ecn >> e->id & 1 ? TCP_O_ECN : 0;
+	if (tcp_connect(&e->c, &s->cfg, &offer, &f, s->now))
 		abort();
 	e->isn = e->edge_max = e->c.snd_nxt;
 	tcp_output(&e->c, s->now);

@@ -25,7 +25,7 @@ static const struct {
 	OPT(no_ts),	  OPT(wscale),	     OPT(mss),	      OPT(isn[0]),     OPT(isn[1]),
 	OPT(bytes[0]),	  OPT(bytes[1]),     OPT(fin),	      OPT(ideal),      OPT(moves),
 	OPT(move_us),	  OPT(move_down_us), OPT(move_drain), OPT(move_crash), OPT(records),
-	OPT(park),	  OPT(open),	     OPT(cc),	      OPT(pacing),
+	OPT(park),	  OPT(open),	     OPT(cc),	      OPT(pacing),     OPT(ecn),
 };
 
 #define N_OPTS (sizeof(opts) / sizeof(opts[0]))
@@ -192,4 +192,5 @@ void sim_random(struct sim_opts *o, uint64_t seed)
 		random_open(&g, o);
 	o->cc = sim_rand(&g, TCP_CC_COUNT);
 	o->pacing = !sim_rand(&g, 3);
+	o->ecn = o->open ? sim_rand(&g, 4) : 0;
 }

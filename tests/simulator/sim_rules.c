@@ -140,6 +140,22 @@ static void rules_pool(struct sim *s)
 	SIM_RULE(s, s->pool.n_free == s->pool.n_total);
 }
 
+/* Nobody sends ECN-capable segments to an end that would not echo their marks. */
+static void rules_ecn(struct sim *s)
+{
+	if (!s->o.open || s->aborted || s->o.ideal)
+		return;
+	for (int i = 0; i < 2; i++) {
+		const struct tcp_conn *c = &s->e[i].c;
+
+		SIM_RULE(s, !c->ecn_ok || s->o.ecn == 3);
+		SIM_RULE(s, !c->ecn_ok || c->ecn_mute || s->e[!i].c.ecn_ok);
+		/* Agreed on, unless something of the opening was lost or cannot keep it. */
+		if (s->o.ecn == 3 && s->o.open == SIM_OPEN_LISTEN && !s->lost && !s->late)
+			SIM_RULE(s, c->ecn_ok);
+	}
+}
+
 void sim_rules_end(struct sim *s)
 {
 	rules_pool(s);
@@ -147,6 +163,7 @@ void sim_rules_end(struct sim *s)
 		return;
 	for (int i = 0; i < 2 && s->o.open && !s->aborted; i++)
 		SIM_RULE(s, s->e[i].events[TCP_E_ESTABLISHED] == 1);
+	rules_ecn(s);
 	rules_stream(s, 0);
 	rules_stream(s, 1);
 	rules_storm(s);

@@ -366,13 +366,41 @@ static void test_ecn(void **state)
 			assert_int_equal(o.t.c.ecn_ok, ask && m[i].as_synack);
 		}
 	}
-	/* The SYN that was answered did not ask. */
+}
+
+/* RFC 3168 section 6.1.1: after a SYN that did not ask, marks are echoed but none are asked for. */
+static void test_ecn_syn_again(void **state)
+{
+	struct tcp_emit e;
+	struct tcp_seg s;
+	struct os o;
+
 	os_init(&o);
 	os_connect(&o);
 	tt_pass(&o.t, 1000000);
 	tt_drain(&o.t);
 	os_seg(&o, TCP_SYN | TCP_ACK | TCP_ECE, 0, 1, 0);
-	assert_false(o.t.c.ecn_ok);
+	assert_true(o.t.c.ecn_ok);
+	os_take(&o);
+	tt_produce(&o.t, 100);
+	e = os_take(&o);
+	assert_int_equal(e.len, 100);
+	assert_false(e.ect || e.flags & TCP_ECE);
+	s = os_make(&o, TCP_ACK, 1, 101, 100);
+	s.ce = true;
+	tcp_input(&o.t.c, &s, o.t.now, &o.t.rx);
+	assert_true(o.t.c.ecn_echo);
+	/* At a listener: the client's SYN comes again and does not ask any more. */
+	for (unsigned int again = 0; again < 2; again++) {
+		os_init(&o);
+		assert_int_equal(os_listen(&o, TCP_SYN | TCP_ECE | TCP_CWR, 0, 0, 0),
+				 TCP_L_HALF_OPEN);
+		assert_true(os_take(&o).flags & TCP_ECE);
+		os_seg(&o, TCP_SYN | (again ? TCP_ECE | TCP_CWR : 0), 0, 0, 0);
+		tt_out(&o.t);
+		assert_int_equal(os_take(&o).flags & TCP_ECE, again ? TCP_ECE : 0);
+		assert_int_equal(o.t.c.ecn_ok, again);
+	}
 }
 
 /* A hard ICMP error about the SYN refuses; soft and foreign ones are noted (SHLD-26, MUST-56). */
@@ -432,6 +460,7 @@ int main(void)
 		cmocka_unit_test(test_syn_with_data),
 		cmocka_unit_test(test_close_while_opening),
 		cmocka_unit_test(test_ecn),
+		cmocka_unit_test(test_ecn_syn_again),
 		cmocka_unit_test(test_icmp),
 		cmocka_unit_test(test_bad_offer),
 	};

@@ -44,7 +44,7 @@
 struct options {
 	bool record;		    /* write the expected outputs */
 	bool verbose;		    /* name each case */
-	bool figure;		    /* say how fast it was */
+	bool figure;		    /* keep no outputs, say how fast it was */
 	unsigned long jobs;	    /* cases at a time */
 	char keep[GW_REP_PATH / 2]; /* where failed cases go */
 };
@@ -69,7 +69,7 @@ static const char usage[] =
 	"  CASE       a case, or a folder of cases\n"
 	"  -r         record: write the outputs that are expected from now on\n"
 	"  -v         name each case\n"
-	"  -f         say how many frames passed in how much time\n"
+	"  -f         keep no outputs, check only counters, say how fast it was\n"
 	"  -j JOBS    cases at a time (default 1)\n"
 	"  -k FOLDER  where to keep what failed cases left (default /tmp/tagd-replay-...)\n";
 
@@ -155,15 +155,16 @@ static int run_one(const struct options *opt, const struct job *j)
 	snprintf(r.dir, sizeof(r.dir), "%s", j->dir);
 	snprintf(r.work, sizeof(r.work), "%s", j->work);
 	r.record = opt->record;
+	r.figure = opt->figure;
 	if (gw_log_open())
 		return 1;
 	good = gw_rep_run(&r);
 	gw_log_close();
 	if (good && opt->figure)
-		printf("%s: %lu frames, %lu bytes in %.3f s: %.3f million frames/s, %.2f Gbit/s\n",
-		       j->dir, r.fed, r.fed_bytes, (double)r.wall_us / 1e6,
-		       (double)r.fed / (double)RTE_MAX(r.wall_us, 1ull),
-		       (double)r.fed_bytes * 8e-3 / (double)RTE_MAX(r.wall_us, 1ull));
+		printf("%s: %lu frames, %lu bytes in %.3f s of processor time: %.3f million frames/s, %.2f Gbit/s\n",
+		       j->dir, r.fed, r.fed_bytes, (double)r.cpu_us / 1e6,
+		       (double)r.fed / (double)RTE_MAX(r.cpu_us, 1ull),
+		       (double)r.fed_bytes * 8e-3 / (double)RTE_MAX(r.cpu_us, 1ull));
 	remove_tree(path);
 	fflush(stdout);
 	return good ? 0 : 1;

@@ -178,9 +178,10 @@ struct gw_rep {
 	json_t *answers;	   /* of the gateway's commands, a list */
 	uint32_t failed;	   /* errors told */
 	bool record;		   /* write the expected outputs */
+	bool figure;		   /* nothing is kept but counters, for a figure */
 	uint64_t fed;		   /* frames and bytes received from files */
 	uint64_t fed_bytes;
-	uint64_t wall_us; /* that the loop took */
+	uint64_t cpu_us; /* processor time that the loop took */
 };
 
 /** Tells an error of the case, which has then failed. */

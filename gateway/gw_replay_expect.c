@@ -229,6 +229,8 @@ void gw_rep_expect(struct gw_rep *r)
 
 		if (strcmp(kind, "counter") == 0)
 			line_counter(r, l);
+		else if (r->figure)
+			continue; /* no output was kept */
 		else if (strcmp(kind, "count") == 0)
 			line_count(r, l);
 		else if (strcmp(kind, "packet") == 0)

@@ -86,7 +86,8 @@ void gw_rep_fabric_open(struct gw_rep *r)
 {
 	r->fabric.dlt = DLT_ERF;
 	r->tap = (struct ib_tap){.op = on_op, .path = on_path};
-	r->gw->worker[0]->cq.tap = &r->tap;
+	if (!r->figure)
+		r->gw->worker[0]->cq.tap = &r->tap;
 }
 
 void gw_rep_fabric_close(struct gw_rep *r)

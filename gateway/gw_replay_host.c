@@ -18,6 +18,7 @@
 #define UD_BUFS	   256u
 #define UD_BUF	   8192u /* of a datagram, or of a frame on the native RC queue pair */
 #define RC_BUF	   16384u
+#define RING	   65536u /* bytes of a ring, unless a script wants another size */
 #define CQ_DEPTH   8192
 #define DEAD_TICKS 3
 #define MAX_HOSTS  15u /* devices that the software HCA has beside the gateway's */
@@ -204,7 +205,7 @@ void gw_rep_detach(struct gw_rep *r, struct gw_rep_host *s, bool lost)
 }
 
 /* Its arena: host lines, gateway lines, send rings, receive rings. */
-static int arena_open(struct gw_rep_host *s, uint32_t index)
+static int arena_open(struct gw_rep_host *s, uint32_t index, uint32_t ring)
 {
 	struct ib_arena *a = &s->layout;
 	const int access =
@@ -212,7 +213,7 @@ static int arena_open(struct gw_rep_host *s, uint32_t index)
 	uint64_t base = (uint64_t)(index + 1) << 32; /* the same in each run */
 	size_t lines = 4096, size;
 
-	*a = (struct ib_arena){.id = 1, .slots = 16, .tx_size = 65536, .rx_size = 65536};
+	*a = (struct ib_arena){.id = 1, .slots = 16, .tx_size = ring, .rx_size = ring};
 	size = lines + a->slots * (size_t)(a->tx_size + a->rx_size);
 	if (posix_memalign((void **)&s->arena, 4096, size))
 		return ENOMEM;
@@ -226,6 +227,15 @@ static int arena_open(struct gw_rep_host *s, uint32_t index)
 	a->rx_base = a->tx_base + (uint64_t)a->slots * a->tx_size;
 	a->host_rkey = a->gw_rkey = a->tx_rkey = a->rx_rkey = s->arena_mr->rkey;
 	return 0;
+}
+
+static void arena_close(struct gw_rep_host *s)
+{
+	if (s->arena_mr)
+		ibv_dereg_mr(s->arena_mr);
+	free(s->arena);
+	s->arena = NULL;
+	s->arena_mr = NULL;
 }
 
 /* What its kernel sends. */
@@ -266,7 +276,7 @@ static int host_open(struct gw_rep *r, uint32_t i)
 	if (rc == 0)
 		rc = ib_mem_alloc(&s->tx, &s->dev, RC_BUF, IBV_ACCESS_LOCAL_WRITE);
 	if (rc == 0)
-		rc = arena_open(s, i);
+		rc = arena_open(s, i, RING);
 	if (rc)
 		gw_rep_fail(r, "server %s: %s", s->h->cfg->name, strerror(rc));
 	return rc ? rc : read_input(r, s);
@@ -275,7 +285,12 @@ static int host_open(struct gw_rep *r, uint32_t i)
 int gw_rep_attach(struct gw_rep *r, struct gw_rep_host *s, const struct gw_rep_line *l)
 {
 	int rc = s->open ? 0 : host_open(r, (uint32_t)(s - r->host));
+	uint32_t size = l ? (uint32_t)gw_rep_num(l, "ring", RING) : RING;
 
+	if (rc == 0 && size != s->layout.tx_size) {
+		arena_close(s);
+		rc = arena_open(s, (uint32_t)(s - r->host), size);
+	}
 	if (rc == 0)
 		rc = qps_open(s);
 	if (rc == 0 && !hello(r, s, l))
@@ -331,9 +346,7 @@ void gw_rep_hosts_close(struct gw_rep *r)
 		if (!s->open)
 			continue;
 		gw_rep_detach(r, s, false);
-		if (s->arena_mr)
-			ibv_dereg_mr(s->arena_mr);
-		free(s->arena);
+		arena_close(s);
 		ib_mem_free(&s->rx);
 		ib_mem_free(&s->tx);
 		if (s->cq.cq)

@@ -155,7 +155,7 @@ uint32_t gw_rep_lan_drain(struct gw_rep *r)
 
 			for (struct rte_mbuf *s = m; s && n < 64; s = s->next)
 				v[n++] = (struct iovec){rte_pktmbuf_mtod(s, void *), s->data_len};
-			if (gw_rep_list_add(&p->out, r->us, v, n))
+			if (!r->figure && gw_rep_list_add(&p->out, r->us, v, n))
 				gw_rep_fail(r, "no memory for the frames of %s", p->file);
 			rte_pktmbuf_free(m);
 			total++;

@@ -5,9 +5,10 @@
 #              gateway and the whole machine; accelerated, native through the gateway, plain kernel
 #   fabric     the software HCA alone: RDMA READ by perftest against the raw copy
 #   workers    bulk downloads through one, two and four workers
+#   replay     frames per second of processor time from a large capture, by tagd --replay
 #   tcp        the TCP core alone: instructions and cycles per operation, sizes, goodput over lossy
 #              links beside the kernel's CUBIC
-BENCHES="transfer workers fabric tcp"
+BENCHES="transfer workers fabric replay tcp"
 
 bench() {
 	local list=${*:-$BENCHES} b

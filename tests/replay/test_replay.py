@@ -47,6 +47,18 @@ def test_inputs_are_what_their_text_says(tmp_path):
     assert set(NAMES) - captured == set(made)
 
 
+def test_a_capture_becomes_a_case(tmp_path):
+    """from_capture.py makes of a capture what is here, inputs and expectations."""
+    for name in ("curl", "ping"):
+        case = tmp_path / f"real-{name}"
+        about = (CASES / case.name / "README").read_text().strip()
+        subprocess.run(["/usr/bin/python3", str(HERE / "from_capture.py"), str(HERE / f"captures/{name}.pcapng"), str(case),
+                        "--about", about], check=True, capture_output=True)
+        files = [p.name for p in case.iterdir()]
+        same, other, missing = filecmp.cmpfiles(case, CASES / case.name, files, shallow=False)
+        assert {"expect", "host.script", "lan0-in.pcap"} <= set(same) and not other and not missing
+
+
 def test_there_are_cases_enough():
     assert len(NAMES) >= 60
     for name in NAMES:

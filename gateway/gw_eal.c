@@ -16,6 +16,7 @@
 #include "gateway/gw_int.h"
 
 #define MAX_ARGS      64
+#define LCORE_LEN     600 /* text of an lcore and the CPUs that it may have */
 #define MBUF_OVERHEAD 320 /* bytes of an mbuf beside its data room: headers, private area */
 #define FLOW_BYTES    256 /* of a flow in all tables of the policy */
 #define MB_BASE	      192 /* rings, hash tables, payload chunks of one worker */
@@ -125,21 +126,54 @@ static void add_log_level(struct args *a, const struct gw_cfg *cfg)
 		add(a, "--log-level=lib.eal:error");
 }
 
+/* CPU number i of a list as "2,3-5"; -1: there are fewer, or it is no such list. */
+static int nth_cpu(const char *list, uint32_t i)
+{
+	while (*list) {
+		unsigned int first, last;
+		int n;
+
+		if (sscanf(list, "%u-%u%n", &first, &last, &n) != 2) {
+			if (sscanf(list, "%u%n", &first, &n) != 1)
+				return -1;
+			last = first;
+		}
+		if (last < first || (list[n] && list[n] != ','))
+			return -1;
+		if (i <= last - first)
+			return (int)(first + i);
+		i -= last - first + 1;
+		list += n + (list[n] == ',');
+	}
+	return -1;
+}
+
+/* Which CPUs each lcore has. A worker has one of its own when [gateway] cpus names enough. */
+static void add_lcores(char *buf, size_t room, const struct gw_cfg *cfg)
+{
+	const bool own = nth_cpu(cfg->cpus, cfg->workers - 1) >= 0;
+	char any[LCORE_LEN - 8], one[16];
+	size_t n;
+
+	cpu_list(any, sizeof(any));
+	n = (size_t)snprintf(buf, room, "--lcores=0@(%s)", any);
+	for (uint32_t i = 0; i < cfg->workers && n < room; i++) {
+		snprintf(one, sizeof(one), "%d", nth_cpu(cfg->cpus, i));
+		n += (size_t)snprintf(buf + n, room - n, ",%u@(%s)", i + 1,
+				      own	     ? one
+				      : cfg->cpus[0] ? cfg->cpus
+						     : any);
+	}
+}
+
 int gw_eal_open(const struct gw_cfg *cfg)
 {
 	struct args a = {.n = 0};
-	char cpus[512], lcores[1024], extra[256], *p = extra, *word;
+	char lcores[(GW_MAX_WORKERS + 1) * LCORE_LEN], extra[256], *p = extra, *word;
 	char *argv[MAX_ARGS + 1];
 	int rc;
 
-	cpu_list(cpus, sizeof(cpus));
-	snprintf(lcores, sizeof(lcores), "--lcores=0@(%s)", cpus);
-	for (uint32_t i = 1; i <= cfg->workers; i++) {
-		size_t n = strlen(lcores);
-
-		snprintf(lcores + n, sizeof(lcores) - n, ",%u@(%s)", i,
-			 cfg->cpus[0] ? cfg->cpus : cpus);
-	}
+	add_lcores(lcores, sizeof(lcores), cfg);
 	add(&a, "tagd");
 	add(&a, "%s", lcores);
 	add(&a, "--no-telemetry");

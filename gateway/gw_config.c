@@ -12,6 +12,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,6 +196,15 @@ static void section_line(struct gw_config_ctx *c, const char *line)
 			c->title);
 }
 
+/* What people write reaches them again as JSON, which is UTF-8. */
+static bool is_text(const char *line)
+{
+	json_t *v = json_string(line);
+
+	json_decref(v);
+	return v != NULL;
+}
+
 /* Feeds inih one line; see the head comment. */
 static char *read_line(char *buf, int num, void *stream)
 {
@@ -209,6 +219,12 @@ static char *read_line(char *buf, int num, void *stream)
 		gw_config_error(c, c->line, "found a line of more than %d characters", num - 2);
 		for (int ch = 0; ch != '\n' && ch != EOF;)
 			ch = fgetc(r->f);
+		strcpy(buf, "\n");
+		return buf;
+	}
+	if (!is_text(buf)) {
+		gw_config_error(c, c->line, "%s: found bytes that are not UTF-8",
+				c->title[0] ? c->title : "file");
 		strcpy(buf, "\n");
 		return buf;
 	}

@@ -19,6 +19,8 @@ static json_t *refusal(char *text)
 
 	if (text && *text && text[strlen(text) - 1] == '\n')
 		text[strlen(text) - 1] = '\0';
+	if (text)
+		gw_reload_clean(text);
 	o = json_pack("{s:s}", "error", text && *text ? text : "out of memory");
 	free(text);
 	return o;

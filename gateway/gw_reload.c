@@ -161,16 +161,31 @@ int gw_reload_apply(struct gw *gw, struct gw_plan *plan, const char *what)
 	return 0;
 }
 
+void gw_reload_clean(char *text)
+{
+	json_t *v = json_string(text);
+
+	for (; !v && *text; text++)
+		if ((unsigned char)*text >= 0x80)
+			*text = '?';
+	json_decref(v);
+}
+
 void gw_reload_failed(struct gw *gw, const char *what, const char *why)
 {
 	struct gw_reload *r = gw->reload;
 
 	r->failed++;
-	snprintf(r->error, sizeof(r->error), "%.*s", (int)strcspn(why, "\n"), why);
+	r->error[0] = '\0';
 	while (*why) {
 		const int n = (int)strcspn(why, "\n");
+		char line[sizeof(r->error)];
 
-		gw_log(GW_LOG_ERROR, "%s: refused: %.*s", what, n, why);
+		snprintf(line, sizeof(line), "%.*s", n, why);
+		gw_reload_clean(line);
+		gw_log(GW_LOG_ERROR, "%s: refused: %s", what, line);
+		if (!*r->error)
+			memcpy(r->error, line, sizeof(line));
 		why += n;
 		why += strspn(why, "\n");
 	}

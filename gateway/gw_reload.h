@@ -142,6 +142,9 @@ void gw_reload_count(struct gw *gw, uint32_t n[GW_MAX_HOSTS]);
  */
 int gw_reload_swap(struct gw *gw, struct gw_cfg *next);
 
+/** Makes a message fit for JSON when a character of it was cut in two. */
+void gw_reload_clean(char *text);
+
 /* --- gw_control_config.c --- */
 json_t *gw_cmd_config_check(struct gw *gw, const json_t *req);
 json_t *gw_cmd_config_diff(struct gw *gw, const json_t *req);

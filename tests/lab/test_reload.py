@@ -76,6 +76,11 @@ def test_a_bad_file_changes_nothing(lab3):
     after = status(lab3)
     assert after["config_reload_failures"] == before["config_reload_failures"] + 1
     assert after["config_reloads"] == before["config_reloads"] and "nonsense" in after["last_error"]
+    # a message cut in the middle of a character, and bytes that are no characters, are told all the same
+    bad.write_text(CONF.read_text().replace("[gateway]", "[gateway]\nworkers = x" + "\u00e9" * 75, 1))
+    assert "workers: found" in refused(lab3, "config", "reload", bad) and "workers" in status(lab3)["last_error"]
+    bad.write_bytes(CONF.read_bytes().replace(b"[gateway]", b"[gateway]\nname = caf\xe9", 1))
+    assert "found bytes that are not UTF-8" in refused(lab3, "config", "reload", bad)
     assert "No such file" in refused(lab3, "config", "reload", LAB / "none.conf")
     assert names(lab3) == ["s1", "s2", "s3"]
 

@@ -197,6 +197,7 @@ static void each_error_is_told(void **state)
 		int line;
 		const char *what;
 	} cases[] = {
+		{"[gateway]\nname = caf\xe9\n" PORT, 2, "not UTF-8"},
 		{"[gateway]\nwrokers = 1\n" PORT, 2, "unknown key"},
 		{"[gateway]\nworkers = 0\n" PORT, 2, "1 to 16"},
 		{"[gateway]\nworkers = 17\n" PORT, 2, "1 to 16"},

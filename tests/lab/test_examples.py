@@ -195,6 +195,14 @@ def test_page(busy, name, tmp_path):
         shell.close()
 
 
+def test_readme_states_the_memory(busy):
+    """What a connection takes, as the daemon has it."""
+    memory = busy.ctl("stats")["memory"]
+    text = (TOP / "README.md").read_text()
+    assert f"An idle connection takes {memory['bytes_at_rest']} bytes" in text
+    assert f"One at work takes {memory['bytes_at_work']} more" in text
+
+
 CONFIGURATIONS = {"docs/tagd.conf.5": "gateway/tagd", "docs/taghostd.conf.5": "host/taghostd"}
 
 

@@ -67,7 +67,8 @@ struct cases {
 static const char usage[] =
 	"usage: tagd --replay [-r] [-v] [-f] [-j JOBS] [-k FOLDER] CASE...\n"
 	"  CASE       a case, or a folder of cases\n"
-	"  -r         record: write the outputs that are expected from now on\n"
+	"  -r, --record\n"
+	"             write the outputs that are expected from now on\n"
 	"  -v         name each case\n"
 	"  -f         keep no outputs, check only counters, say how fast it was\n"
 	"  -j JOBS    cases at a time (default 1)\n"
@@ -296,10 +297,11 @@ static int run_all(struct cases *c)
 /* Reads the options; -1: all is well. */
 static int options(struct cases *c, int argc, char **argv)
 {
+	static const struct option names[] = {{"record", no_argument, NULL, 'r'}, {0}};
 	int opt;
 
 	c->opt.jobs = 1;
-	while ((opt = getopt(argc, argv, "rvfj:k:h")) != -1) {
+	while ((opt = getopt_long(argc, argv, "rvfj:k:h", names, NULL)) != -1) {
 		if (opt == 'h') {
 			fputs(usage, stdout);
 			return 0;

@@ -11,11 +11,10 @@
 #include "gateway/gw_int.h"
 #include "ibside/ib_tap.h"
 
-#define GW_REP_T0     1000000000ull /* microseconds of the gateway's clock at time 0 of a case */
-#define GW_REP_FABRIC GW_MAX_PORTS  /* stream after those of the ports */
-#define GW_REP_WORDS  48	    /* words of a line of a script */
-#define GW_REP_CONNS  64	    /* connections that a script names */
-#define GW_REP_PATH   512	    /* room for a path */
+#define GW_REP_T0    1000000000ull /* microseconds of the gateway's clock at time 0 of a case */
+#define GW_REP_WORDS 48		   /* words of a line of a script */
+#define GW_REP_CONNS 64		   /* connections that a script names */
+#define GW_REP_PATH  512	   /* room for a path */
 
 /* --- gw_replay_pcap.c: captures as lists --- */
 
@@ -105,7 +104,6 @@ struct gw_rep_conn {
 	bool reads;	  /* the program reads whatever comes */
 	bool acks;	  /* HandbackAck follows DisConn and AbortConn at once */
 	bool bounces;	  /* native frames of it go back while it is accelerated */
-	bool grants_seen; /* a GRANT came */
 	uint8_t *got;	  /* what the program was given, ours */
 	uint32_t n_got, got_room;
 };
@@ -199,6 +197,8 @@ int gw_replay_main(int argc, char **argv);
 bool gw_rep_run(struct gw_rep *r);
 /** Gives way to the worker and the hosts until nothing is left to do at this time. */
 void gw_rep_settle(struct gw_rep *r);
+
+/* --- gw_replay_exec.c: the script --- */
 /** Executes a line of the script. */
 void gw_rep_exec(struct gw_rep *r, const struct gw_rep_line *l);
 

@@ -162,7 +162,6 @@ static void on_grant(struct gw_rep_host *s, const struct ib_grant *m)
 		return;
 	c->token = be32toh(m->token);
 	c->state = GW_REP_GRANTED;
-	c->grants_seen = true;
 	if (c->commits)
 		commit(c);
 }

@@ -117,7 +117,7 @@ static void line_count(struct gw_rep *r, const struct gw_rep_line *l)
 		check_number(r, l, "the number of such packets", n);
 }
 
-/* packet STREAM NUMBER FIELD=VALUE...; with a filter before the number: of those that fit it. */
+/* packet STREAM NUMBER FIELD=VALUE... */
 static void line_packet(struct gw_rep *r, const struct gw_rep_line *l)
 {
 	int port = stream_of(r, l), rc = 0;

@@ -143,6 +143,8 @@ int gw_emit(struct tcp_conn *t, const struct tcp_emit *e)
 	if (a->n_run == GW_SENT_MAX)
 		return ENOBUFS;
 	rc = count(c, e, &n);
+	if (rc == ENODATA)
+		gw_accel_dirty(c); /* the core wants it again, in its next turn */
 	if (rc)
 		return rc;
 	if ((uint32_t)(a->w->now_us / 1000) - c->nh_ms > GW_NEXT_HOP_MS)

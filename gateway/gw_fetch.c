@@ -59,21 +59,30 @@ static bool spare(const struct gw_conn *c, const struct gw_chunk *ch)
 	       tcp_leq(ch->seq + ch->len, t->rx_start);
 }
 
-/* A place for one more chunk, made free if need be; -1: none. */
-static int free_place(struct gw_conn *c)
+/*
+ * A place for a chunk that begins at seq, made free if need be; -1: none. What is missing before
+ * others holds all of them back, as a retransmission does: it takes the place of the last of
+ * what is here, which is READ again in its turn.
+ */
+static int free_place(struct gw_conn *c, uint32_t seq)
 {
-	int old = -1;
+	int old = -1, last = -1;
 
 	for (int i = 0; i < GW_CONN_CHUNKS; i++) {
 		const struct gw_chunk *ch = gw_conn_chunk(c, i);
 
 		if (!ch)
 			return i;
+		if (ch->state != GW_CH_READING && tcp_lt(seq, ch->seq) &&
+		    (last < 0 || tcp_lt(gw_conn_chunk(c, last)->seq, ch->seq)))
+			last = i;
 		if (!spare(c, ch))
 			continue;
 		if (old < 0 || tcp_lt(ch->seq, gw_conn_chunk(c, old)->seq))
 			old = i;
 	}
+	if (old < 0)
+		old = last;
 	if (old >= 0)
 		gw_chunk_put(gw_conn_chunk(c, old));
 	return old;
@@ -192,7 +201,7 @@ static int start(struct gw_conn *c, uint32_t seq, uint32_t len, bool retx, uint3
 		return EFAULT;
 	if (a->reads_out >= GW_READS_MAX || ib_qp_room(&c->link->set.rd) < 2)
 		return ENOBUFS;
-	place = free_place(c);
+	place = free_place(c, seq);
 	if (place < 0)
 		return ENOBUFS;
 	ch = get_chunk(a, c, seq);

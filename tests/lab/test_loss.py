@@ -17,9 +17,10 @@ def lose(lab, percent):
     lab.run("client", "nft", "-f", "-", input=rules)
 
 
-@pytest.mark.parametrize("percent", [1, pytest.param(5, marks=pytest.mark.asan)])
-def test_download_and_upload_under_loss(make_lab, www, percent):
-    lab = make_lab(ud_loss=5 if percent == 5 else 0)
+@pytest.mark.parametrize("percent, control", [(1, "cubic"), (1, "bbr"),
+                                              pytest.param(5, "cubic", marks=pytest.mark.asan)])
+def test_download_and_upload_under_loss(make_lab, www, percent, control):
+    lab = make_lab(ud_loss=5 if percent == 5 else 0, gateway=f"congestion-control = {control}")
     down, up = www("down", 8 * MB), www("upl", 8 * MB)
     nginx = lab.nginx(www.root)
     lose(lab, percent)

@@ -260,6 +260,36 @@ static void test_change(void **state)
 	assert_false(t.c.epoch_valid);
 }
 
+/* BBR and windows share memory: neither finds what the other left, in recovery either. */
+static void test_change_model(void **state)
+{
+	static const struct tcp_bbr none;
+	struct tt t;
+
+	setup(&t, TCP_CC_CUBIC, 20000);
+	tcp_cc_reduce(&t.c);
+	assert_int_equal(t.c.w_max, 20000);
+	t.cfg.cc = TCP_CC_BBR; /* the same tunables, changed in place */
+	tcp_set_cfg(&t.c, &t.cfg);
+	assert_true(t.c.modelled);
+	assert_memory_equal(&t.c.bbr, &none, sizeof(none));
+	assert_int_equal(t.c.bbr_bw, 0);
+	tt_produce(&t, 20000);
+	tt_pass(&t, 60000);
+	assert_int_equal(tt_drain(&t), 20000);
+	tt_sack(&t, 0, 1000, 20000);
+	assert_int_equal(t.c.recovery, TCP_R_RECOVERY);
+	assert_true(t.c.bbr.loss_in_round);
+	t.cfg.cc = TCP_CC_CUBIC;
+	tcp_set_cfg(&t.c, &t.cfg);
+	assert_false(t.c.modelled);
+	assert_int_equal(t.c.w_max, 0);
+	tt_pass(&t, 100000);
+	tt_ack(&t, 20000);
+	assert_int_equal(t.c.recovery, TCP_R_OPEN);
+	assert_in_range(t.c.cwnd, 2000, 40000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,7 +297,8 @@ int main(void)
 		cmocka_unit_test(test_abc_avoidance), cmocka_unit_test(test_reduce),
 		cmocka_unit_test(test_recovery),      cmocka_unit_test(test_half_used),
 		cmocka_unit_test(test_unused_decays), cmocka_unit_test(test_unused_loss),
-		cmocka_unit_test(test_unused_cubic),  cmocka_unit_test(test_change),
+		cmocka_unit_test(test_unused_cubic),  cmocka_unit_test(test_change_model),
+		cmocka_unit_test(test_change),
 	};
 
 	return cmocka_run_group_tests_name("tcp_cc", tests, NULL, NULL);

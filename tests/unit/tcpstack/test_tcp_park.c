@@ -105,6 +105,47 @@ static void test_learned(void **state)
 	exchange(&t, 10, 50000);
 }
 
+/* Of BBR's model the lasting part: it goes on at the rate it knew, or with the pace of Startup. */
+static void test_model(void **state)
+{
+	uint64_t rate;
+	struct tt t;
+
+	for (int full = 0; full < 2; full++) {
+		tt_prepare(&t);
+		t.cfg.cc = TCP_CC_BBR;
+		tt_start(&t);
+		exchange(&t, 1, 60000);
+		if (full) {
+			t.c.bbr.full_reached = true;
+			t.c.bbr.inflight_long = 77000;
+		}
+		exchange(&t, 1, 60000);
+		tt_pass(&t, REST_US);
+		tt_drain(&t);
+		assert_int_not_equal(t.c.bbr.mode, TCP_BBR_NONE);
+		rate = full ? (uint64_t)tcp_max(t.c.bbr.max_bw[0], t.c.bbr.max_bw[1]) *
+				       TCP_RATE_UNIT
+			    : tcp_cc_of(&t.c)->path->rate(&t.c);
+		again(&t);
+		assert_int_equal(tcp_cc_of(&t.c)->path->rate(&t.c), rate);
+		assert_int_equal(t.c.bbr.mode, TCP_BBR_NONE);
+		tt_produce(&t, 1000);
+		tt_drain(&t);
+		assert_int_equal(t.c.bbr.mode, full ? TCP_BBR_CRUISE : TCP_BBR_STARTUP);
+		assert_int_equal(t.c.bbr.inflight_long, full ? 77000 : TCP_RATE_MAX);
+		tt_ack(&t, t.c.snd_nxt - TT_SND);
+		tt_pass(&t, REST_US);
+		/* Another controller, configured meanwhile, has no use for what BBR kept. */
+		t.cfg.cc = TCP_CC_CUBIC;
+		assert_false(busy(&t));
+		again(&t);
+		assert_int_equal(t.c.cc, TCP_CC_CUBIC);
+		assert_int_equal(t.c.w_max, 0);
+		exchange(&t, 1, 50000);
+	}
+}
+
 /* Whatever is under way keeps a connection from being parked, and ends. */
 static void test_not_at_rest(void **state)
 {
@@ -206,9 +247,9 @@ static void test_box(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exchanges),   cmocka_unit_test(test_learned),
-		cmocka_unit_test(test_not_at_rest), cmocka_unit_test(test_states),
-		cmocka_unit_test(test_box),
+		cmocka_unit_test(test_exchanges), cmocka_unit_test(test_model),
+		cmocka_unit_test(test_learned),	  cmocka_unit_test(test_not_at_rest),
+		cmocka_unit_test(test_states),	  cmocka_unit_test(test_box),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,13 +77,13 @@
 
 /** What is left of a connection at rest. Content is the core's alone, but for (readable) ones. */
 struct tcp_parked {
+	uint64_t due; /* when the timer runs out: keepalive or TIME-WAIT */
 #define _(type, name) type name;
 	TCP_FOREACH_KEPT(_)
 #undef _
 #define _(name) bool name : 1;
 	TCP_FOREACH_KEPT_FLAG(_)
 #undef _
-	uint64_t due;		/* when the timer runs out: keepalive or TIME-WAIT */
 	uint8_t limit : 2;	/* enum tcp_limit */
 	uint8_t cc : 2;		/* enum tcp_cc_kind */
 	struct tcp_stats stats; /* counters */

@@ -111,10 +111,14 @@ static json_t *stats(struct gw *gw, const json_t *req)
 
 static json_t *drops(struct gw *gw, const json_t *req)
 {
+	json_t *workers = json_array();
 	struct gw_stats sum;
 
+	for (uint32_t i = 0; i < gw->n_worker; i++)
+		json_array_append_new(workers, gw_drops_json(&gw->worker[i]->stats));
 	gw_stats_sum(gw, &sum);
-	return json_pack("{s:o}", "drops", gw_drops_json(&sum));
+	return json_pack("{s:o, s:o, s:f}", "drops", gw_drops_json(&sum), "workers", workers,
+			 "since_s", (double)((gw_now_us() - gw->start_us) / 1000) / 1000);
 }
 
 /** Memory of one worker. */

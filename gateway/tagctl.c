@@ -286,7 +286,7 @@ static void print(const struct command *c, const json_t *reply)
 		json_array_foreach(json_object_get(reply, "connections"), i, row)
 			conn_print(stdout, row);
 	} else if (strcmp(c->words, "drops") == 0) {
-		tab_pairs(stdout, json_object_get(reply, "drops"), c->empty);
+		drops_print(stdout, reply);
 	} else if (strcmp(c->words, "trace packet") == 0) {
 		trace_print(stdout, reply);
 	} else if (json_object_get(reply, "changes") || json_object_get(reply, "text")) {

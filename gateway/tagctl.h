@@ -76,6 +76,9 @@ json_t *server_turn(FILE *daemon, const char *cmd, char **names, int n);
  * many there are, NULL: nobody. The same document. */
 json_t *server_wait(FILE *daemon, char **names, int n, unsigned int seconds, FILE *out);
 
+/** Prints what `drops` answered, and what is new since it was called last. (tagctl_drops.c) */
+void drops_print(FILE *out, const json_t *reply);
+
 /** PACKET of trace packet into the request. False, with a message: it cannot be read.
  * (tagctl_trace.c) */
 bool trace_args(json_t *req, char **args, int n);

@@ -154,6 +154,25 @@ s = socket.socket(); s.settimeout(0.3); s.bind(("10.77.0.2", 45681)); s.connect_
     assert "the gateway itself sent it" in shared.run("gw", "tagctl", "trace", "packet", f"{capture}#{ours[0]}", check=False).stderr
 
 
+def test_drops_since_when_and_by_worker(shared):
+    """Totals are the workers' sums; --watch says what is new since the last look."""
+    def telnet():
+        shared.run("client", "bash", "-c", "timeout 0.2 bash -c '</dev/tcp/10.77.0.11/23'", check=False)
+
+    telnet()
+    answer = shared.ctl("drops")
+    assert answer["since_s"] > 0
+    for reason, count in answer["drops"].items():
+        assert count == sum(w.get(reason, 0) for w in answer["workers"])
+    watch = shared.start("gw", "tagctl", "--watch=2", "drops", stdout=subprocess.PIPE, text=True)
+    first = [watch.stdout.readline() for _ in range(len(answer["drops"]) + 1)]
+    assert first[0].split() == ["REASON", "TOTAL"]
+    telnet()
+    lines = iter(watch.stdout.readline, "")
+    assert next(line for line in lines if line.startswith("REASON")).split() == ["REASON", "TOTAL", "NEW"]
+    assert int(next(line for line in lines if line.startswith("rule-deny")).split()[2]) >= 1
+
+
 def test_trace_refuses_nonsense(shared, tmp_path):
     """Words that make no sense, files that are none: status 1 or 2, and what is wrong."""
     (tmp_path / "text").write_text("no capture at all, but long enough")

@@ -107,10 +107,12 @@ void sim_open_listen(struct sim_end *e, const struct tcp_seg *seg, struct tcp_rx
 	e->listening = false;
 	SIM_RULE(s, (res.verdict == TCP_L_HALF_OPEN) == (s->listener.n_half == 1));
 	SIM_RULE(s, (res.verdict == TCP_L_ESTABLISHED) == (s->o.open == SIM_OPEN_COOKIE));
-	if (res.verdict == TCP_L_ESTABLISHED)
+	if (res.verdict == TCP_L_ESTABLISHED) {
 		e->edge_max = seg->ack + ((uint32_t)seg->wnd << s->o.wscale);
-	else
-		begin_stream(e); /* while the connection is half open */
+		return;
+	}
+	e->edge_max = e->c.snd_nxt; /* until an ACK tells the client's window */
+	begin_stream(e);	    /* while the connection is half open */
 }
 
 void sim_open_send(struct sim_end *e, const struct tcp_emit *em)

@@ -139,9 +139,8 @@ static int place(struct gw_trace *t, const char *in, const struct net_addr *src,
 	for (uint32_t i = 0; *in && i < gw->n_port; i++)
 		if (strcmp(gw->port[i].cfg->name, in) == 0)
 			t->port = &gw->port[i];
-	for (uint32_t i = 0; *in && !t->port && i < gw->cfg->n_server; i++)
-		if (strcmp(gw->cfg->server[i].name, in) == 0)
-			t->host = &gw->host[i];
+	if (*in && !t->port && gw_server_named(gw->cfg, in) != UINT32_MAX)
+		t->host = &gw->host[gw_server_named(gw->cfg, in)];
 	if (!*in)
 		t->port = src && gw_port_of(gw, src) ? gw_port_of(gw, src) : &gw->port[0];
 	if (t->port || t->host)

@@ -115,7 +115,8 @@ class TagctlTest(unittest.TestCase):
 
     def test_empty_results_say_so(self):
         for reply, args, say in (({"connections": []}, ("conn", "list"), "no TCP connections"),
-                                 ({"drops": {}}, ("drops",), "nothing was dropped"),
+                                 ({"drops": {}, "since_s": 12}, ("drops",),
+                                  "nothing was dropped\nsince the start, 12 s ago"),
                                  ({"native": []}, ("map", "show", "native"), "no host is attached"),
                                  ({"accelerated": []}, ("map", "show", "accelerated"),
                                   "no accelerated connections"),

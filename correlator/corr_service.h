@@ -30,6 +30,7 @@ struct corr_live_server {
 	_Atomic uint32_t share;	 /* of new flows, 0 to CORR_SHARE_FULL */
 	_Atomic uint32_t leave;	 /* enum corr_leave */
 	_Atomic uint32_t conns;	 /* flows in all connection tables */
+	_Atomic uint32_t tcp;	 /* of them TCP's */
 	_Atomic uint64_t picked; /* flows given to it since the start */
 };
 

@@ -40,9 +40,12 @@ int corr_tracks_open(struct corr_tracks *t, uint32_t max, struct corr_live *live
 /* Adds by (1 or -1) to everything a flow counts in. */
 static void count(struct corr_tracks *t, const struct corr_track *e, uint32_t by)
 {
+	const struct corr_track_key *k = corr_table_key(t->table, e);
 	struct corr_live *live = t->live;
 
 	atomic_fetch_add_explicit(&live->server[e->server].conns, by, memory_order_relaxed);
+	if (k->proto == CORR_TCP)
+		atomic_fetch_add_explicit(&live->server[e->server].tcp, by, memory_order_relaxed);
 	if (e->service != CORR_NONE)
 		atomic_fetch_add_explicit(&live->service_conns[e->service], by,
 					  memory_order_relaxed);

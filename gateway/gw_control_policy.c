@@ -201,7 +201,7 @@ json_t *gw_cmd_server_list(struct gw *gw, const json_t *req)
 		json_array_append_new(
 			list,
 			json_pack(
-				"{s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I}",
+				"{s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I}",
 				"name", h->cfg->name, "state", gw_host_state_name(h->state),
 				"addresses", addrs, "dlid", (json_int_t)(here ? h->native.lid : 0),
 				"qpn", (json_int_t)(here ? h->native.qpn : 0), "accelerated",
@@ -210,7 +210,8 @@ json_t *gw_cmd_server_list(struct gw *gw, const json_t *req)
 				gw_health_name(gw, i), "weight", (json_int_t)h->cfg->weight,
 				"share_percent",
 				(json_int_t)(100 * atomic_load(&s->share) / CORR_SHARE_FULL),
-				"flows", (json_int_t)atomic_load(&s->conns), "flows_total",
+				"flows", (json_int_t)atomic_load(&s->conns), "tcp_flows",
+				(json_int_t)atomic_load(&s->tcp), "flows_total",
 				(json_int_t)atomic_load(&s->picked), "read_us",
 				(json_int_t)atomic_load(&h->link[0].read_us)));
 	}

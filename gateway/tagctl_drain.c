@@ -12,10 +12,11 @@
 
 #define LOOK_S 1 /* between two looks */
 
-/* What is left at a server: its flows, and what it carries without being shared. */
+/* What is left at a server: TCP flows, and what it carries without being shared. Datagrams find
+ * another server by themselves. */
 static json_int_t left(const json_t *row)
 {
-	json_int_t flows = json_integer_value(json_object_get(row, "flows"));
+	json_int_t flows = json_integer_value(json_object_get(row, "tcp_flows"));
 	json_int_t accel = json_integer_value(json_object_get(row, "accelerated"));
 
 	return flows > accel ? flows : accel;

@@ -22,7 +22,7 @@ suite_softhca() { run_pytest softhca tests/lab/test_softhca.py; }
 suite_tagsock() { run_pytest tagsock tests/lab/test_tagsock.py; }
 suite_maps() { run_pytest maps tests/lab/test_maps.py; }
 suite_replay() { TAG_DAEMONS=$ASAN_BUILD run_pytest replay tests/replay; }
-suite_config() { run_pytest config tests/lab/test_config.py tests/lab/test_reload.py; }
+suite_config() { run_pytest config tests/lab/test_config.py tests/lab/test_reload.py tests/lab/test_reload_first.py; }
 suite_docs() { run_pytest docs tests/lab/test_examples.py; }
 suite_cli() { run_pytest cli tests/lab/test_cli.py tests/lab/test_cli_policy.py; }
 suite_lab() { run_pytest lab tests/lab -m 'not own_suite'; }

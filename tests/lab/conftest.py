@@ -216,8 +216,7 @@ class Lab:
 def lab_factory(tmp_path, has_failed):
     """A function that makes labs, one at a time; has_failed() tells whether logs are wanted at the end."""
     made = []
-    lock = open("/run/lock/tag-lab", "w")
-    fcntl.flock(lock, fcntl.LOCK_EX)  # the lab's names exist once: other test runs wait
+    assert not lab_factory.busy, "the module's lab is up: a test that makes another belongs in a file of its own"
     os.chmod(tmp_path, 0o755)
     for parent in tmp_path.parents:  # programs of other users read below here
         if not parent.name.startswith("pytest-"):
@@ -232,14 +231,22 @@ def lab_factory(tmp_path, has_failed):
         made.append(lab)
         return lab
 
-    yield make
-    for lab in made:
-        reports, tails = lab.down()
-        if has_failed():
-            print(tails)
-        if reports:
-            pytest.fail(f"a sanitizer reported:\n{reports}")
-    lock.close()
+    with open("/run/lock/tag-lab", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the lab's names exist once: other test runs wait
+        lab_factory.busy = True
+        try:
+            yield make
+            for lab in made:
+                reports, tails = lab.down()
+                if has_failed():
+                    print(tails)
+                if reports:
+                    pytest.fail(f"a sanitizer reported:\n{reports}")
+        finally:
+            lab_factory.busy = False
+
+
+lab_factory.busy = False
 
 
 @pytest.fixture

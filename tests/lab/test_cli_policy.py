@@ -82,8 +82,9 @@ QUESTIONS = (
 
 def test_trace_has_no_effect(shared):
     """Any number of questions, of every kind: no counter moves, nothing is remembered, no limit's token is taken."""
-    shared.start("client", PYTHON, "-c", "import socket, time\n"
-                 f"held = [socket.create_connection(('{VIP}', 7000)) for _ in range(3)]\ntime.sleep(40)")
+    held = shared.start("client", PYTHON, "-c", "import socket, sys\n"
+                        f"held = [socket.create_connection(('{VIP}', 7000)) for _ in range(3)]\nsys.stdin.read()",
+                        stdin=subprocess.PIPE)
     shared.run("client", "ping", "-q", "-c", "1", "10.77.0.11")
     wait_for(lambda: len(shared.ctl("map", "show", "flows")["flows"]) >= 3, what="flows")
     before = wait_for(lambda: quiet(shared), 20, what="silence")
@@ -92,6 +93,8 @@ def test_trace_has_no_effect(shared):
     assert answers[:len(QUESTIONS)] == answers[-len(QUESTIONS):]
     # the rule with one token in its bucket would still let one pass
     assert answers[-len(QUESTIONS) + 1]["verdict"] == "forward"
+    held.stdin.close()
+    assert held.wait(10) == 0
 
 
 @pytest.mark.parametrize("question,verdict,counter,words", [
@@ -192,13 +195,13 @@ def test_drain_waits_for_the_last_flow(shared):
     busy = shared.run("gw", "tagctl", "server", "drain", "--wait=1", "s1", "s2", check=False)
     assert busy.returncode == 4 and " left\n" in busy.stdout and "draining" in busy.stdout
     left = json.loads(shared.run("gw", "tagctl", "--json", "server", "drain", "--wait=1", "s1", check=False).stdout)
-    assert left["left"] == server(shared, "s1")["flows"] > 0
+    assert left["left"] == server(shared, "s1")["tcp_flows"] > 0
     assert [s["name"] for s in left["servers"]] == ["s1"]
     waiting = shared.start("gw", "tagctl", "server", "drain", "--wait", "s1", "s2", stdout=subprocess.PIPE, text=True)
     assert waiting.stdout.readline().endswith(" left\n")
     holder.stop()
     assert waiting.wait(30) == 0
-    assert sum(server(shared, name)["flows"] for name in ("s1", "s2")) == 0
+    assert sum(server(shared, name)["tcp_flows"] for name in ("s1", "s2")) == 0
     assert json.loads(shared.run("gw", "tagctl", "--json", "server", "ready", "s1", "s2").stdout)["left"] == 0
     assert {server(shared, name)["health"] for name in ("s1", "s2")} <= {"up", "reduced"}
     assert shared.run("gw", "tagctl", "server", "drain", "s1", "nobody", check=False).returncode == 1

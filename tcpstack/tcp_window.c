@@ -89,9 +89,10 @@ uint32_t tcp_window_seq(const struct tcp_conn *c)
 	/*
 	 * What was sent lay within a window: beyond the largest one there ever was lies only a
 	 * successor's snd_nxt. The present window says less, since a segment that was overtaken
-	 * may have made it too small.
+	 * may have made it too small. But when timeouts repeat it is what the client says again
+	 * and again, and the largest one may never have been true.
 	 */
-	if (tcp_leq(c->snd_nxt, c->snd_una + c->max_wnd + 1))
+	if (c->backoff < 2 && tcp_leq(c->snd_nxt, c->snd_una + c->max_wnd + 1))
 		return c->snd_nxt;
 	return c->snd_una + c->snd_wnd;
 }

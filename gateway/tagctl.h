@@ -44,6 +44,24 @@ struct tab_col {
 	enum tab_form form; /* of its values */
 };
 
+/** A command of tagctl. */
+struct command {
+	const char *words;	    /* "OBJECT VERB", also the request */
+	int min_args, max_args;	    /* arguments after the words */
+	const char *args;	    /* their names, for the usage */
+	const char *list;	    /* member of the answer with rows, NULL: pairs */
+	const struct tab_col *cols; /* columns of the rows */
+	const char *empty;	    /* said when there are none */
+	const char *help;	    /* one line */
+};
+
+/** The command that leading words name, and how many words they are; NULL: none. */
+const struct command *command_find(int argc, char **argv, int *used);
+/** Usage: every command, and what its arguments are. */
+void command_usage(FILE *out);
+/** Every command and its help, between them a tab: for completion. */
+void command_list(FILE *out);
+
 /** Prints a list of objects under headings; `empty` when there is none. */
 void tab_rows(FILE *out, const json_t *rows, const struct tab_col *cols, const char *empty);
 /** Prints an object as two columns, nested ones with a prefix; `empty` when there is nothing. */

@@ -102,13 +102,19 @@ run_meson() {
 	return $status
 }
 
-# run_pytest NAME ARGS...: a set of Python tests.
+# run_pytest NAME ARGS...: a set of Python tests. What a failed one leaves behind is kept.
 run_pytest() {
-	local name=$1 status=0
+	local name=$1 status=0 left
 	shift
+	left=$(mktemp -d "/tmp/pytest-tagd-$name-XXXXXX")
 	(cd "$TOP" && TAG_TOP=$TOP TAG_BUILD=$BUILD "${OWN_RUN[@]}" timeout 1500 /usr/bin/python3 -m pytest -q -x --maxfail=5 \
-		-p no:cacheprovider --junitxml="$RESULTS/$name.xml" "$@") >"$RESULTS/$name.log" 2>&1 || status=$?
-	[ $status = 0 ] || tail -n 60 "$RESULTS/$name.log"
+		-p no:cacheprovider --basetemp="$left" --junitxml="$RESULTS/$name.xml" "$@") >"$RESULTS/$name.log" 2>&1 || status=$?
+	if [ $status = 0 ]; then
+		rm -rf "$left"
+	else
+		tail -n 60 "$RESULTS/$name.log"
+		say "kept: $left"
+	fi
 	return $status
 }
 

@@ -23,12 +23,11 @@ def test_the_first_shared_address_under_connections(make_lab, www):
     wait_for(lambda: server(lab, "s1")["state"] == "up", 15, what="s1 up")
     serve(lab, 1)
     lab.start("server2", "/usr/bin/python3", PEER, "serve", "s2", 7000)
-    lab.nginx(www.root, server=1)
+    lab.nginx(www.root, server=1, extra="limit_rate 400k;")
     holder = Holder(lab, 100)
     assert holder.settled()["names"] == {"s1": 100}
     assert lab.ctl("map", "show", "flows")["flows"] == []
-    slow = [lab.start("client", "curl", "-s", "--limit-rate", "600k", "-o", lab.tmp / f"slow-{n}",
-                      f"http://{VIP}/f") for n in range(6)]
+    slow = [lab.start("client", "curl", "-s", "-o", lab.tmp / f"slow-{n}", f"http://{VIP}/f") for n in range(6)]
     wait_for(lambda: len([c for c in lab.conns() if c["mode"] == "accelerated"]) == 6, 10,
              what="6 accelerated")
     CONF.write_text(whole.replace("[gateway]", "[gateway]\ndefault-rule = deny", 1) +

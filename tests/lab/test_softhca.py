@@ -181,6 +181,7 @@ def test_refused(subnet, command, says):
             wait_listening_or_end(port, peer)
         if peer.poll() is None:
             status, out = launch(subnet, *command, "-d", "soft0", "-p", str(port), "127.0.0.1")
+            peer.communicate(timeout=20)  # its client has gone: it ends by itself, and closes its port
         else:
             status, out = peer.returncode, peer.communicate()[0]
     assert status not in (0, None) and status > 0, out

@@ -175,7 +175,7 @@ static void segment(struct world *w)
 		s.sack[i].end = s.sack[i].start + take(w, 2) % 4000;
 	}
 	edge = s.ack + ((uint32_t)s.wnd << w->shift);
-	/* What is older than the largest window is no grant: compared, it might look like a new one. */
+	/* What is older than the largest window grants nothing, and might compare as newer. */
 	if ((s.flags & TCP_ACK) && c->snd_nxt - s.ack <= 1u << 30 && tcp_lt(w->edge, edge))
 		w->edge = edge;
 	tcp_input(c, &s, w->now, &rx);

@@ -206,6 +206,9 @@ uint32_t sock_take_err(struct sock_conn *c);
 
 /* sock_policy.c */
 
+/** Own or the peer's address of a socket, IPv4 mapped, and port, network byte order; false: it has
+ * none of these families. */
+bool sock_end(int fd, bool peer, uint8_t addr[16], uint16_t *port);
 /** Looks up the policy of fd's local address; false: not TCP, no taghostd, or "off". */
 bool sock_policy_of(int fd, uint16_t *policy, uint32_t *min_bytes);
 /** Limits the receive window of a listener or a fresh connection to the receive ring's size. */

@@ -3,43 +3,15 @@
  * sock_ask.c - connections that an operator wants accelerated now (host_shm.h, struct
  * host_policy_ask): each of this process's undecided ones looks once at each wish, when it sends.
  */
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "host/sock.h"
 
 #define TRIES 100
 
-/** One end of a connection as the kernel tells it. */
-union end {
-	struct sockaddr sa;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-};
-
-/* Address and port, IPv4 mapped and in network byte order. */
-static bool parse(const union end *e, uint8_t addr[16], uint16_t *port)
-{
-	memset(addr, 0, 16);
-	if (e->sa.sa_family == AF_INET) {
-		addr[10] = addr[11] = 0xff;
-		memcpy(addr + 12, &e->in.sin_addr, 4);
-		*port = e->in.sin_port;
-		return true;
-	}
-	memcpy(addr, &e->in6.sin6_addr, 16);
-	*port = e->in6.sin6_port;
-	return e->sa.sa_family == AF_INET6;
-}
-
 static bool ends_of(int fd, struct host_policy_ask *a)
 {
-	union end local = {0}, remote = {0};
-	unsigned int len = sizeof(local), rlen = sizeof(remote);
-
-	return !sys_getsockname(fd, &local, &len) && !sys_getpeername(fd, &remote, &rlen) &&
-	       parse(&local, a->local, &a->lport) && parse(&remote, a->remote, &a->rport);
+	return sock_end(fd, false, a->local, &a->lport) && sock_end(fd, true, a->remote, &a->rport);
 }
 
 /* Is this connection among the wishes from number `from` to `to`? */

@@ -49,8 +49,7 @@ static bool lookup(const struct host_policy_page *p, const uint8_t addr[16], uin
 	return false;
 }
 
-/* Local address of a TCP socket, IPv4 mapped; false: not TCP. */
-static bool local_address(int fd, uint8_t addr[16], uint16_t *port)
+bool sock_end(int fd, bool peer, uint8_t addr[16], uint16_t *port)
 {
 	union {
 		struct sockaddr sa;
@@ -59,22 +58,30 @@ static bool local_address(int fd, uint8_t addr[16], uint16_t *port)
 		struct sockaddr_storage ss;
 	} u;
 	unsigned int len = sizeof(u);
-	int proto = 0;
 
-	if (sys_getsockname(fd, &u, &len))
+	if (peer ? sys_getpeername(fd, &u, &len) : sys_getsockname(fd, &u, &len))
 		return false;
 	memset(addr, 0, 16);
 	if (u.sa.sa_family == AF_INET) {
 		addr[10] = addr[11] = 0xff;
 		memcpy(addr + 12, &u.in.sin_addr, 4);
-		*port = ntohs(u.in.sin_port);
-	} else if (u.sa.sa_family == AF_INET6) {
-		memcpy(addr, &u.in6.sin6_addr, 16);
-		*port = ntohs(u.in6.sin6_port);
-	} else {
-		return false;
+		*port = u.in.sin_port;
+		return true;
 	}
-	len = sizeof(proto);
+	memcpy(addr, &u.in6.sin6_addr, 16);
+	*port = u.in6.sin6_port;
+	return u.sa.sa_family == AF_INET6;
+}
+
+/* Local address of a TCP socket, its port in host byte order; false: not TCP. */
+static bool local_address(int fd, uint8_t addr[16], uint16_t *port)
+{
+	unsigned int len = sizeof(int);
+	int proto = 0;
+
+	if (!sock_end(fd, false, addr, port))
+		return false;
+	*port = ntohs(*port);
 	return !sys_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &proto, &len) && proto == IPPROTO_TCP;
 }
 
